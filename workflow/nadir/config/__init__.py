@@ -1,0 +1,1 @@
+"""The configuration: pydantic models, named recipes, loading with every error shown at once."""

@@ -1,0 +1,1 @@
+"""Where results come from: digests, code fingerprints, manifests, atomic writing, kept results."""

@@ -1,0 +1,152 @@
+"""Writing so that a reader sees the old file, the new file, or none: never a half-written one."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nadir.errors import OutputError
+
+_WRITE_FAULTS = {
+    errno.ENOSPC: ("the disk is full", "Free some space, then run the same command again."),
+    errno.EDQUOT: ("the disk quota is used up", "Free some space, then run the command again."),
+    errno.EROFS: ("the file system is read-only", "Choose a writable results folder."),
+    errno.EACCES: ("writing is not permitted", "Check the permissions of the results folder."),
+}
+
+
+@contextmanager
+def write_faults(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn the operating system's write errors into an `OutputError` that names `path`.
+
+    Raises:
+        OutputError: On a full disk, a used-up quota, a read-only file system or lacking permission.
+    """
+    try:
+        yield
+    except OSError as error:
+        fault = _WRITE_FAULTS.get(error.errno or 0)
+        if fault is None and "No space left" in str(error):  # wrapped by GDAL, which drops errno
+            fault = _WRITE_FAULTS[errno.ENOSPC]
+        if fault is None:
+            raise
+        raise OutputError(path, *fault) from error
+
+
+def remove_path(path: Path) -> None:
+    """Remove a file or a folder if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def temporary_beside(path: Path, suffix: str = "") -> Path:
+    """Return a fresh hidden name in the folder of `path`, for a rename that stays on one disk."""
+    return path.with_name(f".{path.name[:80]}.{uuid.uuid4().hex[:12]}.partial{suffix}")
+
+
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Remove what killed runs left beside `path` under names of `temporary_beside`."""
+    path = Path(path)
+    for leftover in path.parent.glob(f".{path.name[:80]}.*.partial*"):
+        remove_path(leftover)
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str], suffix: str = "") -> Iterator[Path]:
+    """Yield a temporary file name that becomes `path` when the block ends without an error.
+
+    Args:
+        path: The file to make; its folder is created.
+        suffix: Ending of the temporary name, for libraries that choose a format by it (".tif").
+
+    Raises:
+        OutputError: When the disk is full or not writable. The temporary file is removed.
+    """
+    path = Path(path)
+    temporary = temporary_beside(path, suffix)
+    try:
+        with write_faults(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+    finally:
+        remove_path(temporary)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary folder that replaces `path` when the block ends without an error.
+
+    Replacing a folder takes two renames, so a kill between them leaves none: readers go through
+    a manifest or a marker file that is written afterwards.
+
+    Raises:
+        OutputError: When the disk is full or not writable. The temporary folder is removed.
+    """
+    path = Path(path)
+    temporary = temporary_beside(path)
+    try:
+        with write_faults(path):
+            temporary.mkdir(parents=True)
+            yield temporary
+            swap_folder(temporary, path)
+    finally:
+        remove_path(temporary)
+
+
+def swap_folder(new: Path, path: Path) -> None:
+    """Put the folder `new` in the place of `path`; what stood there is removed."""
+    if path.exists():
+        old = temporary_beside(path)
+        os.rename(path, old)
+        os.rename(new, path)
+        remove_path(old)
+    else:
+        os.rename(new, path)
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a whole file atomically. Raises `OutputError` as `atomic_path` does."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a whole UTF-8 text file atomically. Raises `OutputError` as `atomic_path` does."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write JSON atomically with sorted keys, so that equal values give equal bytes.
+
+    NaN and infinities become null, since JSON has no word for them.
+    """
+    text = json.dumps(_plain(value), sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False)
+    write_text(path, text + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """Turn NumPy scalars and arrays, tuples and paths into what `json` knows."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, os.PathLike):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,118 @@
+"""Manifests: the small files by which Snakemake tracks Zarr stores.
+
+A store is never a declared output. `NAME.manifest.json` is, and is written last, after the whole
+store `NAME.zarr` was renamed into place; so a manifest means a complete store, also when
+`.snakemake/` is lost. Whoever opens a store goes through its manifest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nadir.errors import InputError
+from nadir.provenance.atomic import (
+    remove_leftovers,
+    remove_path,
+    swap_folder,
+    temporary_beside,
+    write_faults,
+    write_json,
+)
+
+ENDING = ".manifest.json"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known of one store.
+
+    Attributes:
+        kind: What the store is ("cube", "labels").
+        digest: sha256 of the decoded content, independent of codec and of the raw files' bytes.
+        grid: `Grid.to_dict()` of the store, or None.
+        content: Facts for readers: shapes, dtypes, dates, bands, classes, scale and offset.
+        sources: Raw files (or names) -> digest of their bytes.
+    """
+
+    kind: str
+    digest: str
+    grid: dict[str, Any] | None = None
+    content: dict[str, Any] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+
+
+def store_path(manifest: str | os.PathLike[str]) -> Path:
+    """Return the store beside a manifest: `x/cube.manifest.json` -> `x/cube.zarr`."""
+    path = Path(manifest)
+    if not path.name.endswith(ENDING):
+        raise InputError(path, "this is not a manifest's name", f"Give a path ending in {ENDING}.")
+    return path.with_name(path.name.removesuffix(ENDING) + ".zarr")
+
+
+class Stage:
+    """A store that is being written; see `staged_store`."""
+
+    def __init__(self, manifest: Path) -> None:
+        self.manifest_path = manifest
+        self.final = store_path(manifest)
+        self.path = temporary_beside(self.final)
+
+    def commit(self, manifest: Manifest) -> Manifest:
+        """Rename the store into its place, then write the manifest, and return it."""
+        with write_faults(self.final):
+            # First the old promise goes, then the store, then comes the new promise.
+            self.manifest_path.unlink(missing_ok=True)
+            swap_folder(self.path, self.final)
+        write_json(self.manifest_path, asdict(manifest))
+        return manifest
+
+
+@contextmanager
+def staged_store(manifest: str | os.PathLike[str]) -> Iterator[Stage]:
+    """Yield a `Stage` whose `path` is where to write a store; what is not committed is removed.
+
+    Args:
+        manifest: Path of the manifest, `.../NAME.manifest.json`.
+
+    Raises:
+        OutputError: When the disk is full or not writable.
+    """
+    stage = Stage(Path(manifest))
+    with write_faults(stage.final):
+        stage.final.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(stage.final)
+        try:
+            yield stage
+        finally:
+            remove_path(stage.path)
+
+
+def read_manifest(path: str | os.PathLike[str], kind: str | None = None) -> Manifest:
+    """Read a manifest and see that its store is there.
+
+    Args:
+        path: Path of the manifest.
+        kind: The kind it must have, if any.
+
+    Raises:
+        InputError: When the manifest is absent or unreadable, of another kind, or its store is gone.
+    """
+    path = Path(path)
+    remedy = "Delete the manifest, if any, and run snakemake again: it rebuilds the store."
+    try:
+        manifest = Manifest(**json.loads(path.read_text()))
+    except FileNotFoundError as error:
+        raise InputError(path, "there is no such manifest", remedy) from error
+    except (ValueError, TypeError) as error:
+        raise InputError(path, f"this is not a manifest ({error})", remedy) from error
+    if kind is not None and manifest.kind != kind:
+        raise InputError(path, f"a manifest of kind {manifest.kind!r} where {kind!r} is needed", "Give the right one.")
+    if not store_path(path).is_dir():
+        raise InputError(path, f"its store {store_path(path).name} is gone", remedy)
+    return manifest

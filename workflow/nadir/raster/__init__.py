@@ -1,0 +1,1 @@
+"""Grids, GeoTIFF, COG, Zarr stores and the alignment of labels. No torch."""

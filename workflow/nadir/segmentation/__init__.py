@@ -1,0 +1,1 @@
+"""Land cover and buildings: models, losses, prediction, evaluation, figures, submission."""

@@ -1,0 +1,1 @@
+"""Tile index, filters, split, leakage certificate, statistics, sampling, augmentation."""
