@@ -1,0 +1,215 @@
+"""The whole configuration: its sections, what ties them together, and loading.
+
+Everything that is wrong is reported at once: unknown keys and names with the nearest valid one,
+values of the wrong type with what they are, references between sections that lead nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from nadir.config.base import ConfigModel, Name
+from nadir.config.classes import CLASS_TABLES, ClassTable
+from nadir.config.experiments import ExperimentConfig
+from nadir.config.explain import explain
+from nadir.config.recipes import RECIPES, merge
+from nadir.config.scenes import SENTINEL2_BANDS, CubeConfig, LabelConfig, SceneConfig
+from nadir.config.tiling import SplitConfig, TileConfig
+from nadir.config.worlds import WorldConfig
+from nadir.errors import ConfigError, did_you_mean
+
+RESERVED_NAMES = ("scenes",)
+"""Names that an experiment may not have, because a folder of every dataset is called so."""
+
+
+class DatasetConfig(ConfigModel):
+    """Raw data and how they are aligned, tiled and split."""
+
+    classes: str | ClassTable = "catalonia"
+    """A class table by name, or written out."""
+    bands: tuple[str, ...] = Field(default=SENTINEL2_BANDS, min_length=1)
+    """Bands that the cube holds, in this order."""
+    scenes: dict[Name, SceneConfig] = Field(min_length=1)
+    """Scene name -> raw data."""
+    cube: CubeConfig = CubeConfig()
+    """How imagery is stored."""
+    labels: LabelConfig = LabelConfig()
+    """How fine labels become one label a pixel."""
+    tiles: TileConfig = TileConfig()
+    """Tiles and filters."""
+    split: SplitConfig = SplitConfig()
+    """Training, validation and test."""
+
+    @property
+    def table(self) -> ClassTable:
+        """The class table itself."""
+        return CLASS_TABLES[self.classes] if isinstance(self.classes, str) else self.classes
+
+    def scenes_of(self, *roles: str) -> list[str]:
+        """Return the names of the scenes with one of these roles."""
+        return [name for name, scene in self.scenes.items() if scene.role in roles]
+
+
+class JobConfig(ConfigModel):
+    """One job: its datasets and the experiments on them."""
+
+    datasets: dict[Name, DatasetConfig] = Field(default_factory=dict)
+    """Dataset name -> raw data, alignment, tiles, split."""
+    experiments: dict[Name, ExperimentConfig] = Field(default_factory=dict)
+    """Experiment name -> model, training, prediction, evaluation."""
+
+
+class ComputeConfig(ConfigModel):
+    """Where the work is done; nothing is rebuilt when this changes."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Device of training and prediction; `cuda` fails where there is no GPU, `auto` takes what is there."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler for heavy raster steps; null: threads of the job itself."""
+
+
+class Config(ConfigModel):
+    """The configuration."""
+
+    seed: int = Field(default=0, ge=0)
+    """Every random choice derives from it."""
+    worlds: dict[Name, WorldConfig] = Field(default_factory=dict)
+    """Simulated worlds by name."""
+    landcover: JobConfig = JobConfig()
+    """Land cover: Sentinel-2 at one or more dates, and a finer mask."""
+    compute: ComputeConfig = ComputeConfig()
+    """Where the work is done."""
+
+    def job(self, name: str) -> JobConfig:
+        """Return the section of a job by its name."""
+        return getattr(self, name)
+
+
+JOBS = ("landcover",)
+"""Sections of the configuration that are jobs."""
+
+
+def load_config(raw: dict[str, Any]) -> Config:
+    """Validate a configuration as read from YAML.
+
+    Args:
+        raw: Nested dictionaries; `${NAME}` in a string is replaced from the environment.
+
+    Returns:
+        The configuration with recipes filled in.
+
+    Raises:
+        ConfigError: With every fault found.
+    """
+    problems: list[str] = []
+    expanded = _expand(raw, "", problems)
+    filled = _fill_recipes(expanded, problems)
+    try:
+        config = Config.model_validate(filled)
+    except ValidationError as error:
+        raise ConfigError(problems + explain(error, Config)) from error
+    problems.extend(_loose_ends(config))
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _expand(value: Any, path: str, problems: list[str]) -> Any:
+    """Replace `${NAME}` in every string from the environment."""
+    if isinstance(value, dict):
+        return {key: _expand(item, f"{path}.{key}".lstrip("."), problems) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, f"{path}[{i}]", problems) for i, item in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def variable(match: re.Match[str]) -> str:
+        found = os.environ.get(match[1])
+        if found is None:
+            problems.append(f"{path}: the environment variable {match[1]} is not set; set it, or write the path out")
+            return match[0]
+        return found
+
+    return re.sub(r"\$\{(\w+)\}", variable, value)
+
+
+def _fill_recipes(raw: dict[str, Any], problems: list[str]) -> dict[str, Any]:
+    """Put each experiment's values over those of its recipe."""
+    filled = dict(raw)
+    for job in JOBS:
+        section = filled.get(job)
+        experiments = section.get("experiments") if isinstance(section, dict) else None
+        if not isinstance(experiments, dict):
+            continue
+        merged = {}
+        for name, experiment in experiments.items():
+            recipe = experiment.get("recipe") if isinstance(experiment, dict) else None
+            if recipe is not None and recipe not in RECIPES:
+                problems.append(
+                    f"{job}.experiments.{name}.recipe: no recipe {recipe!r}"
+                    f"{did_you_mean(str(recipe), RECIPES)} (there are: {', '.join(RECIPES)})"
+                )
+            known = RECIPES.get(recipe) if isinstance(recipe, str) else None
+            merged[name] = merge(known, experiment) if known else experiment
+        filled[job] = {**section, "experiments": merged}
+    return filled
+
+
+def _loose_ends(config: Config) -> Iterator[str]:
+    """Yield one line for every reference between sections that leads nowhere."""
+    for job_name in JOBS:
+        job = config.job(job_name)
+        for name, dataset in job.datasets.items():
+            yield from _dataset_ends(config, f"{job_name}.datasets.{name}", dataset)
+        for name, experiment in job.experiments.items():
+            yield from _experiment_ends(job, f"{job_name}.experiments.{name}", name, experiment)
+
+
+def _dataset_ends(config: Config, path: str, dataset: DatasetConfig) -> Iterator[str]:
+    if isinstance(dataset.classes, str) and dataset.classes not in CLASS_TABLES:
+        hint = did_you_mean(dataset.classes, CLASS_TABLES)
+        yield f"{path}.classes: no class table {dataset.classes!r}{hint}; name one of {list(CLASS_TABLES)} or write it out"
+        return
+    for scene_name, scene in dataset.scenes.items():
+        if scene.world and scene.world not in config.worlds:
+            hint = did_you_mean(scene.world, config.worlds)
+            yield f"{path}.scenes.{scene_name}.world: no world {scene.world!r}{hint}"
+    if not dataset.scenes_of("learn") and dataset.scenes_of("test"):
+        yield f"{path}.scenes: no scene has role 'learn', so there is nothing to train on"
+    names = dataset.table.names[1:]
+    for class_name in dataset.labels.weights:
+        if class_name not in names:
+            yield f"{path}.labels.weights: no class {class_name!r}{did_you_mean(class_name, names)}"
+    steps = {scene_dates for scene in dataset.scenes.values() if (scene_dates := len(scene.dates))}
+    if len(steps) > 1:
+        yield f"{path}.scenes: scenes have different numbers of dates ({sorted(steps)}); a model needs the same"
+    needed = [size for size in dataset.tiles.sizes if size < 16]
+    if needed:
+        yield f"{path}.tiles.sizes: {needed} is too small; a tile has at least 16 pixels a side"
+
+
+def _experiment_ends(job: JobConfig, path: str, name: str, experiment: ExperimentConfig) -> Iterator[str]:
+    if name in RESERVED_NAMES:
+        yield f"{path}: the name {name!r} is reserved; choose another"
+    for dataset_name in experiment.datasets:
+        dataset = job.datasets.get(dataset_name)
+        if dataset is None:
+            yield f"{path}.datasets: no dataset {dataset_name!r}{did_you_mean(dataset_name, job.datasets)}"
+            continue
+        if isinstance(dataset.classes, str) and dataset.classes not in CLASS_TABLES:
+            continue
+        names = dataset.table.names[1:]
+        for label, given in (
+            ("train.loss.manual", experiment.train.loss.manual),
+            ("train.augment.rare_classes", experiment.train.augment.rare_classes),
+        ):
+            if label.endswith("rare_classes") and experiment.recipe and not set(given) & set(names):
+                continue  # a recipe's list of rare classes means nothing to another class table
+            for class_name in given:
+                if class_name not in names:
+                    yield f"{path}.{label}: no class {class_name!r} in dataset {dataset_name}{did_you_mean(class_name, names)}"

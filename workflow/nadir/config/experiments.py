@@ -1,0 +1,166 @@
+"""Experiments: a model, its training, its prediction and its evaluation on a dataset."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from nadir.config.base import ConfigModel, Name
+
+
+class UNet(ConfigModel):
+    """U-Net with skip connections on an encoder of segmentation-models-pytorch or timm."""
+
+    name: Literal["unet"] = "unet"
+    encoder: str = "resnet50"
+    """Encoder by name (`resnet18`, `resnet50`, ...; `tu-NAME` for any of timm's)."""
+    weights: str | None = None
+    """`imagenet` (fetched when reachable), a file (.safetensors) of encoder weights, or null for none."""
+    decoder_channels: tuple[int, ...] = (256, 128, 64, 32, 16)
+    """Channels of the decoder's stages, from the coarsest on; their number is the encoder's depth."""
+
+
+class UNetNoSkip(ConfigModel):
+    """Encoder and transposed-convolution decoder (2048 to 32) without skips, resized bilinearly to the tile."""
+
+    name: Literal["unet_noskip"] = "unet_noskip"
+    encoder: str = "resnet50"
+    """Encoder by name, as for `unet`."""
+    weights: str | None = None
+    """As for `unet`."""
+
+
+class UNetScratch(ConfigModel):
+    """The classic U-Net of double convolutions, without pretraining (Ronneberger et al. 2015)."""
+
+    name: Literal["unet_scratch"] = "unet_scratch"
+    width: int = Field(default=64, ge=4)
+    """Channels of the first stage; each deeper stage has twice as many."""
+    depth: int = Field(default=4, ge=2, le=6)
+    """Number of poolings."""
+
+
+class RandomForest(ConfigModel):
+    """Per-pixel random forest over the bands of all dates: the baseline that knows no neighbourhood."""
+
+    name: Literal["random_forest"] = "random_forest"
+    trees: int = Field(default=100, ge=1)
+    """Number of trees."""
+    max_depth: int | None = Field(default=20, ge=1)
+    """Largest depth of a tree."""
+    min_leaf: int = Field(default=5, ge=1)
+    """Least number of pixels in a leaf."""
+    pixels: int = Field(default=200_000, ge=100)
+    """Most training pixels drawn (stratified by tile, seeded); all of them when there are fewer."""
+
+
+ModelConfig = Annotated[UNet | UNetNoSkip | UNetScratch | RandomForest, Field(discriminator="name")]
+
+
+class LossConfig(ConfigModel):
+    """What is minimized; pixels without a label never count."""
+
+    name: Literal["cross_entropy"] = "cross_entropy"
+    class_weights: Literal["none", "inverse_frequency", "inverse_root", "manual"] = "inverse_frequency"
+    """Weight of each class: `inverse_frequency` is N/(K*n), `inverse_root` is 1/sqrt(n) scaled to mean 1."""
+    manual: dict[str, float] = Field(default_factory=dict)
+    """Class name -> weight, for `manual` (1 where not given)."""
+    max_weight: float = Field(default=10.0, gt=0)
+    """Largest class weight, so that one rare class cannot drown the rest."""
+
+
+class OptimizerConfig(ConfigModel):
+    """The optimizer."""
+
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Initial learning rate."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Weight decay."""
+
+
+class SchedulerConfig(ConfigModel):
+    """The learning-rate schedule."""
+
+    name: Literal["plateau", "cosine", "constant"] = "plateau"
+    """`plateau`: multiply by `factor` when the validation loss has not fallen for `patience` epochs; `cosine`: fall to zero over all epochs, after `warmup` epochs."""
+    factor: float = Field(default=0.5, gt=0, lt=1)
+    """For `plateau`."""
+    patience: int = Field(default=3, ge=0)
+    """For `plateau`, in epochs."""
+    warmup: int = Field(default=0, ge=0)
+    """For `cosine`, in epochs."""
+
+
+class AugmentConfig(ConfigModel):
+    """Which rotated and flipped forms of the training tiles are shown."""
+
+    dihedral: Literal["none", "copies", "random"] = "copies"
+    """`copies`: each tile as it is, and tiles rich in rare classes also rotated by 90, 180, 270 degrees and flipped both ways; `random`: each tile in a random one of the 8 forms, each epoch anew."""
+    rare_classes: tuple[str, ...] = ()
+    """Names of the classes that earn extra copies."""
+    rare_share: float = Field(default=0.05, ge=0, le=1)
+    """Share of a tile's labelled pixels above which it counts as rich in rare classes."""
+
+
+class TrainConfig(ConfigModel):
+    """Training."""
+
+    epochs: int = Field(default=100, ge=1)
+    """Passes over the training tiles."""
+    batch_size: int = Field(default=12, ge=1)
+    """Tiles a step."""
+    loss: LossConfig = LossConfig()
+    """What is minimized."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    """The optimizer."""
+    scheduler: SchedulerConfig = SchedulerConfig()
+    """The learning-rate schedule."""
+    augment: AugmentConfig = AugmentConfig()
+    """Rotations, flips and extra copies."""
+    monitor: Literal["validation_loss", "validation_miou"] = "validation_loss"
+    """What decides which epoch's weights are kept."""
+    early_stopping: int | None = Field(default=None, ge=1)
+    """Stop after so many epochs without improvement of `monitor`; null: never."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of weights, order and augmentation; combined with the configuration's seed."""
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    """`auto`: bf16 mixed precision on a GPU that has it, 32 bits elsewhere."""
+
+
+class PredictConfig(ConfigModel):
+    """Sliding-window prediction of whole scenes."""
+
+    window: int | None = Field(default=None, ge=16)
+    """Side of a window in pixels; by default the largest tile size."""
+    overlap: float = Field(default=0.5, ge=0, lt=1)
+    """Share of a window's side that it shares with the next one; overlapping predictions are blended smoothly."""
+    batch_size: int = Field(default=16, ge=1)
+    """Windows a step."""
+
+
+class EvaluateConfig(ConfigModel):
+    """Evaluation on the mosaic."""
+
+    splits: tuple[Literal["train", "validation", "test"], ...] = ("validation", "test")
+    """Splits to score."""
+    min_confidence: float = Field(default=0.0, ge=0, le=1)
+    """Pixels mapped with less confidence are left out of the scores and counted; 0 scores all."""
+
+
+class ExperimentConfig(ConfigModel):
+    """One model on one or more datasets."""
+
+    datasets: tuple[Name, ...] = Field(min_length=1)
+    """Names of the datasets that it is trained and scored on."""
+    recipe: str | None = None
+    """A named recipe whose values stand where this experiment says nothing."""
+    model: ModelConfig = UNet()
+    """The model."""
+    train: TrainConfig = TrainConfig()
+    """Training; of no use to `random_forest` but for its seed."""
+    predict: PredictConfig = PredictConfig()
+    """Prediction."""
+    evaluate: EvaluateConfig = EvaluateConfig()
+    """Evaluation."""
