@@ -1,0 +1,30 @@
+# nadir: raw overhead imagery -> maps, positions and models.
+# The table of contents: configuration, stages, and what `all` means.
+from snakemake.utils import min_version
+
+min_version("9.21.1")
+
+
+configfile: workflow.source_path("config.yaml")
+
+
+include: "rules/common.smk"
+include: "rules/simulate.smk"
+include: "rules/scenes.smk"
+include: "rules/segmentation.smk"
+include: "rules/report.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        final_products(),
+    message:
+        "Everything is up to date"

@@ -1,0 +1,200 @@
+# What the rules share: the validated configuration, sections of it as parameters, digests of raw
+# files, fingerprints of code, targets.
+#
+# Snakemake compares params as an unordered set of values and never triggers on functions of
+# `input`. So each rule has one `cfg` (JSON text of its own section, wildcards only), one `code`
+# (fingerprint of all the package code that its command imports) and, where it reads raw files,
+# one `raw` (digests of their bytes; the files themselves enter as `ancient`).
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+PACKAGE = Path(workflow.current_basedir).parent / "workflow"
+if PACKAGE.is_dir():  # in-tree use; a remote module finds the installed package
+    sys.path.insert(0, str(PACKAGE))
+    paths = [str(PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+# `python` in a rule is the one that runs Snakemake, also when its environment is not activated.
+os.environ["PATH"] = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ["PATH"]]
+)
+
+from nadir.config.document import load_config
+from nadir.errors import NadirError
+from nadir.provenance.code import code_fingerprint
+from nadir.provenance.digest import file_digest
+
+try:
+    CONFIG = load_config(config)
+except NadirError as error:
+    raise WorkflowError(str(error))
+
+# Where the work is done is no part of what is made: it travels beside the parameters.
+os.environ["NADIR_DEVICE"] = CONFIG.compute.device
+os.environ["NADIR_SCHEDULER"] = CONFIG.compute.scheduler or ""
+
+JOB_NAMES = [name for name in ["landcover"] if CONFIG.job(name).datasets]
+FORESTS = sorted(
+    {
+        name
+        for job in JOB_NAMES
+        for name, experiment in CONFIG.job(job).experiments.items()
+        if experiment.model.name == "random_forest"
+    }
+)
+NETWORKS = sorted(
+    {name for job in JOB_NAMES for name in CONFIG.job(job).experiments} - set(FORESTS)
+)
+
+
+def one_of(names):
+    """A wildcard's constraint: one of these names, or nothing at all."""
+    return "|".join(map(re.escape, sorted(names))) or "(?!)"
+
+
+wildcard_constraints:
+    job=one_of(JOB_NAMES),
+    world=one_of(CONFIG.worlds),
+    dataset=one_of({name for job in JOB_NAMES for name in CONFIG.job(job).datasets}),
+    scene=one_of(
+        {
+            scene
+            for job in JOB_NAMES
+            for dataset in CONFIG.job(job).datasets.values()
+            for scene in dataset.scenes
+        }
+    ),
+    experiment=one_of([*NETWORKS, *FORESTS]),
+
+
+def text_of(**parts):
+    """One JSON text of named sections: what a rule gets as `cfg`."""
+    plain = {
+        key: value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+        for key, value in parts.items()
+    }
+    return json.dumps(plain, sort_keys=True)
+
+
+def code_of(verb):
+    """Fingerprint of the command's code, as `python -m nadir VERB` would import it."""
+    return code_fingerprint(f"nadir.cli.{verb.replace('-', '_')}")
+
+
+def dataset_of(wildcards):
+    return CONFIG.job(wildcards.job).datasets[wildcards.dataset]
+
+
+def experiment_of(wildcards):
+    return CONFIG.job(wildcards.job).experiments[wildcards.experiment]
+
+
+def scene_of(wildcards):
+    return dataset_of(wildcards).scenes[wildcards.scene]
+
+
+def scene_paths(wildcards, name, *roles):
+    """The file NAME of every scene with one of these roles."""
+    return [
+        f"results/{wildcards.job}/{wildcards.dataset}/scenes/{scene}/{name}"
+        for scene in dataset_of(wildcards).scenes_of(*roles)
+    ]
+
+
+def world_file(wildcards):
+    """The manifest of the simulated world that a scene is made from, or nothing."""
+    world = scene_of(wildcards).world
+    return [f"results/simulated/{world}/world.json"] if world else []
+
+
+def digests(paths):
+    """JSON text of the content digests of raw files; cached by size, time and inode."""
+    try:
+        return json.dumps({path: file_digest(path) for path in paths}, sort_keys=True)
+    except NadirError as error:
+        raise WorkflowError(str(error))
+
+
+def existing(path):
+    """A raw file; a clear error while the graph is drawn when it is not there."""
+    if not os.path.exists(path):
+        raise WorkflowError(
+            f"{path}: there is no such file. Check the path in the configuration."
+        )
+    return path
+
+
+def image_files(wildcards):
+    scene = scene_of(wildcards)
+    return [
+        existing(path) for source in scene.dates.values() for path in source.paths()
+    ]
+
+
+def mask_files(wildcards):
+    mask = scene_of(wildcards).mask
+    return [existing(path) for path in mask.paths()] if mask else []
+
+
+def image_digests(wildcards):
+    return digests(image_files(wildcards))
+
+
+def mask_digests(wildcards):
+    return digests(mask_files(wildcards))
+
+
+def raw_digests(wildcards):
+    return digests([*image_files(wildcards), *mask_files(wildcards)])
+
+
+def gpu_resources():
+    """One GPU under every executor's own key, or none when the configuration says `cpu`."""
+    count = 0 if CONFIG.compute.device == "cpu" else 1
+    return {"gpu": count} if count else {}
+
+
+def experiment_folders():
+    """Folders of all pairs of dataset and experiment."""
+    return [
+        f"results/{job}/{dataset}/{name}"
+        for job in JOB_NAMES
+        for name, experiment in CONFIG.job(job).experiments.items()
+        for dataset in experiment.datasets
+    ]
+
+
+def scored_scenes(job, dataset):
+    return CONFIG.job(job).datasets[dataset].scenes_of("learn", "test")
+
+
+def final_products():
+    """What `all` means: maps, scores, pictures, comparison and submissions of every job."""
+    targets = []
+    for folder in experiment_folders():
+        job, dataset, name = folder.split("/")[1:]
+        scenes = CONFIG.job(job).datasets[dataset].scenes
+        targets += [f"{folder}/metrics.json", f"{folder}/confusion.png"]
+        targets += [f"{folder}/submission.zip"]
+        targets += [f"{folder}/scenes/{scene}/map.tif" for scene in scenes]
+        targets += [
+            f"{folder}/scenes/{scene}/map.png" for scene in scored_scenes(job, dataset)
+        ]
+        if name in NETWORKS:
+            targets += [f"{folder}/curves.png"]
+    for job in JOB_NAMES:
+        for dataset, section in CONFIG.job(job).datasets.items():
+            if section.scenes_of("learn"):
+                targets += [f"results/{job}/{dataset}/leakage.json"]
+                targets += [f"results/{job}/{dataset}/split.png"]
+            targets += [
+                f"results/{job}/{dataset}/scenes/{scene}/cube.manifest.json"
+                for scene in section.scenes
+            ]
+        if CONFIG.job(job).experiments:
+            targets += [f"results/{job}/comparison.html"]
+    return targets

@@ -1,0 +1,291 @@
+# Raw GeoTIFF -> checked, aligned labels, cube, tiles, split, statistics.
+rule check_scene:
+    input:
+        raw=lambda wildcards: ancient([*image_files(wildcards), *mask_files(wildcards)]),
+        world=world_file,
+    output:
+        "results/{job}/{dataset}/scenes/{scene}/check.json",
+    log:
+        "results/logs/check_scene/{job}.{dataset}.{scene}.log",
+    benchmark:
+        "results/benchmarks/check_scene/{job}.{dataset}.{scene}.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        cfg=lambda wildcards: text_of(
+            scene=scene_of(wildcards),
+            bands=dataset_of(wildcards).bands,
+            classes=dataset_of(wildcards).table,
+            sizes=dataset_of(wildcards).tiles.sizes,
+        ),
+        raw=raw_digests,
+        code=code_of("check-scene"),
+    message:
+        "Checking the raw files of scene {wildcards.scene}"
+    shell:
+        "python -m nadir check-scene --scene {wildcards.scene} --world {input.world:q} "
+        "--out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"
+
+
+rule build_cube:
+    input:
+        raw=lambda wildcards: ancient(image_files(wildcards)),
+        world=world_file,
+        check=ancient("results/{job}/{dataset}/scenes/{scene}/check.json"),
+    output:
+        "results/{job}/{dataset}/scenes/{scene}/cube.manifest.json",
+    log:
+        "results/logs/build_cube/{job}.{dataset}.{scene}.log",
+    benchmark:
+        "results/benchmarks/build_cube/{job}.{dataset}.{scene}.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=240,
+    params:
+        cfg=lambda wildcards: text_of(
+            dates=scene_of(wildcards).model_dump(mode="json", include={"dates", "world"}),
+            bands=dataset_of(wildcards).bands,
+            cube=dataset_of(wildcards).cube,
+        ),
+        raw=image_digests,
+        code=code_of("build-cube"),
+    message:
+        "Building the cube of scene {wildcards.scene}"
+    shell:
+        "python -m nadir build-cube --world {input.world:q} --raw {params.raw:q} "
+        "--out {output:q} --cfg {params.cfg:q} --threads {threads} >{log:q} 2>&1"
+
+
+rule prepare_mask:
+    input:
+        raw=lambda wildcards: ancient(mask_files(wildcards)),
+        cube="results/{job}/{dataset}/scenes/{scene}/cube.manifest.json",
+    output:
+        "results/{job}/{dataset}/scenes/{scene}/mask.tif",
+    log:
+        "results/logs/prepare_mask/{job}.{dataset}.{scene}.log",
+    benchmark:
+        "results/benchmarks/prepare_mask/{job}.{dataset}.{scene}.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    params:
+        cfg=lambda wildcards: text_of(
+            mask=scene_of(wildcards).mask, classes=dataset_of(wildcards).table
+        ),
+        raw=mask_digests,
+        code=code_of("prepare-mask"),
+    message:
+        "Burning the labels of scene {wildcards.scene} into a fine mask"
+    shell:
+        "python -m nadir prepare-mask --cube {input.cube:q} --out {output:q} "
+        "--cfg {params.cfg:q} >{log:q} 2>&1"
+
+
+def fine_mask(wildcards):
+    """The fine mask as a raster: raw (by digest, whatever its time), simulated, or burnt."""
+    scene = scene_of(wildcards)
+    if scene.world:
+        return ancient(f"results/simulated/{scene.world}/mask.tif")
+    if scene.mask and scene.mask.file:
+        return ancient(existing(scene.mask.file))
+    return f"results/{wildcards.job}/{wildcards.dataset}/scenes/{wildcards.scene}/mask.tif"
+
+
+def raster_mask_digests(wildcards):
+    """Digest of a raw raster mask; burnt and simulated ones are inputs that the graph makes."""
+    mask = scene_of(wildcards).mask
+    return digests([existing(mask.file)] if mask and mask.file else [])
+
+
+rule align_labels:
+    input:
+        mask=fine_mask,
+        world=world_file,
+        cube="results/{job}/{dataset}/scenes/{scene}/cube.manifest.json",
+    output:
+        "results/{job}/{dataset}/scenes/{scene}/labels.manifest.json",
+    log:
+        "results/logs/align_labels/{job}.{dataset}.{scene}.log",
+    benchmark:
+        "results/benchmarks/align_labels/{job}.{dataset}.{scene}.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=240,
+    params:
+        cfg=lambda wildcards: text_of(
+            classes=dataset_of(wildcards).table,
+            labels=dataset_of(wildcards).labels,
+            cube=dataset_of(wildcards).cube,
+        ),
+        raw=raster_mask_digests,
+        code=code_of("align-labels"),
+    message:
+        "Aligning the fine mask of scene {wildcards.scene} to its cube"
+    shell:
+        "python -m nadir align-labels --mask {input.mask:q} --cube {input.cube:q} "
+        "--raw {params.raw:q} --out {output:q} --cfg {params.cfg:q} "
+        "--threads {threads} >{log:q} 2>&1"
+
+
+rule index_tiles:
+    input:
+        cube="results/{job}/{dataset}/scenes/{scene}/cube.manifest.json",
+        labels="results/{job}/{dataset}/scenes/{scene}/labels.manifest.json",
+    output:
+        "results/{job}/{dataset}/scenes/{scene}/tiles.parquet",
+    log:
+        "results/logs/index_tiles/{job}.{dataset}.{scene}.log",
+    benchmark:
+        "results/benchmarks/index_tiles/{job}.{dataset}.{scene}.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    params:
+        cfg=lambda wildcards: text_of(
+            tiles=dataset_of(wildcards).tiles, classes=dataset_of(wildcards).table
+        ),
+        code=code_of("index-tiles"),
+    message:
+        "Indexing the tiles of scene {wildcards.scene}"
+    shell:
+        "python -m nadir index-tiles --scene {wildcards.scene} --cube {input.cube:q} "
+        "--labels {input.labels:q} --out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"
+
+
+def split_file(wildcards):
+    """The user's own split, if the dataset has one."""
+    path = dataset_of(wildcards).split.file
+    return [existing(path)] if path else []
+
+
+rule split_tiles:
+    input:
+        tiles=lambda wildcards: scene_paths(wildcards, "tiles.parquet", "learn"),
+        file=lambda wildcards: ancient(split_file(wildcards)),
+    output:
+        "results/{job}/{dataset}/split.parquet",
+    log:
+        "results/logs/split_tiles/{job}.{dataset}.log",
+    benchmark:
+        "results/benchmarks/split_tiles/{job}.{dataset}.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        cfg=lambda wildcards: text_of(
+            split=dataset_of(wildcards).split,
+            classes=dataset_of(wildcards).table,
+            seed=CONFIG.seed,
+        ),
+        raw=lambda wildcards: digests(split_file(wildcards)),
+        code=code_of("split-tiles"),
+    message:
+        "Splitting the tiles of dataset {wildcards.dataset}"
+    shell:
+        "python -m nadir split-tiles --tiles {input.tiles:q} --out {output:q} "
+        "--cfg {params.cfg:q} >{log:q} 2>&1"
+
+
+rule certify_split:
+    input:
+        split="results/{job}/{dataset}/split.parquet",
+        tiles=lambda wildcards: scene_paths(wildcards, "tiles.parquet", "learn", "test"),
+    output:
+        "results/{job}/{dataset}/leakage.json",
+    log:
+        "results/logs/certify_split/{job}.{dataset}.log",
+    benchmark:
+        "results/benchmarks/certify_split/{job}.{dataset}.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        cfg=lambda wildcards: text_of(split=dataset_of(wildcards).split),
+        code=code_of("certify-split"),
+    message:
+        "Proving that no two splits of dataset {wildcards.dataset} share ground"
+    shell:
+        "python -m nadir certify-split --split {input.split:q} --tiles {input.tiles:q} "
+        "--out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"
+
+
+rule compute_statistics:
+    input:
+        split="results/{job}/{dataset}/split.parquet",
+        cubes=lambda wildcards: scene_paths(wildcards, "cube.manifest.json", "learn"),
+        labels=lambda wildcards: scene_paths(wildcards, "labels.manifest.json", "learn"),
+    output:
+        "results/{job}/{dataset}/statistics.json",
+    log:
+        "results/logs/compute_statistics/{job}.{dataset}.log",
+    benchmark:
+        "results/benchmarks/compute_statistics/{job}.{dataset}.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    params:
+        cfg=lambda wildcards: text_of(
+            classes=dataset_of(wildcards).table,
+            scenes=dataset_of(wildcards).scenes_of("learn"),
+        ),
+        code=code_of("compute-statistics"),
+    message:
+        "Computing band statistics of the training tiles of {wildcards.dataset}"
+    shell:
+        "python -m nadir compute-statistics --split {input.split:q} --cubes {input.cubes:q} "
+        "--labels {input.labels:q} --out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"
+
+
+rule plot_split:
+    input:
+        split="results/{job}/{dataset}/split.parquet",
+        tiles=lambda wildcards: scene_paths(wildcards, "tiles.parquet", "learn"),
+        cubes=lambda wildcards: scene_paths(wildcards, "cube.manifest.json", "learn"),
+    output:
+        report(
+            "results/{job}/{dataset}/split.png",
+            caption="../workflow/report/split.rst",
+            category="{job}",
+            subcategory="data",
+            labels={"dataset": "{dataset}", "figure": "split"},
+        ),
+    log:
+        "results/logs/plot_split/{job}.{dataset}.log",
+    benchmark:
+        "results/benchmarks/plot_split/{job}.{dataset}.tsv"
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        cfg=lambda wildcards: text_of(
+            classes=dataset_of(wildcards).table,
+            scenes=dataset_of(wildcards).scenes_of("learn"),
+        ),
+        code=code_of("plot-split"),
+    message:
+        "Drawing the split of dataset {wildcards.dataset}"
+    shell:
+        "python -m nadir plot-split --split {input.split:q} --tiles {input.tiles:q} "
+        "--cubes {input.cubes:q} --out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"
