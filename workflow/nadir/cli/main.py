@@ -1,0 +1,75 @@
+"""The entry of the command line: finds the verb, runs its module, and turns errors into one line.
+
+A verb is a module of this package, `nadir VERB-NAME` being `nadir.cli.verb_name`; only the module
+of the given verb is imported, so a command pays for what it uses and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+import logging
+import sys
+from pathlib import Path
+
+from nadir import __version__
+from nadir.errors import NadirError, did_you_mean
+
+_NOT_VERBS = {"__init__", "main", "options"}
+
+
+def verbs() -> dict[str, str]:
+    """Return every verb with the first line of its module's docstring; nothing is imported."""
+    found = {}
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        if path.stem not in _NOT_VERBS:
+            text = ast.get_docstring(ast.parse(path.read_text())) or ""
+            found[path.stem.replace("_", "-")] = text.splitlines()[0] if text else ""
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Words of the command line; by default the process's own.
+
+    Returns:
+        The exit code: 0, 2 for an error that the user can mend, 130 when interrupted.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words or words[0] in ("-h", "--help"):
+        print(_help())
+        return 0
+    if words[0] in ("-V", "--version"):
+        print(f"nadir {__version__}")
+        return 0
+    known = verbs()
+    verb = words[0]
+    if verb not in known:
+        print(f"nadir: no command {verb!r}{did_you_mean(verb, known)}\n\n{_help()}", file=sys.stderr)
+        return 2
+    module = importlib.import_module(f"nadir.cli.{verb.replace('-', '_')}")
+    parser = argparse.ArgumentParser(prog=f"nadir {verb}", description=module.__doc__)
+    module.add_arguments(parser)
+    options = parser.parse_args(words[1:])
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    try:
+        module.run(options)
+    except NadirError as error:
+        print(f"nadir: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("nadir: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _help() -> str:
+    """Return the list of commands."""
+    known = verbs()
+    width = max(map(len, known))
+    lines = [f"  {name:<{width}}  {text}" for name, text in known.items()]
+    head = "usage: nadir COMMAND [options]     nadir COMMAND --help tells a command's options"
+    return "\n".join([head, "", "commands:", *lines])
