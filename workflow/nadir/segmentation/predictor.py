@@ -1,0 +1,226 @@
+"""One interface to every trained model: raw windows in, class probabilities out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from nadir.config.classes import ClassTable
+from nadir.config.experiments import ModelConfig, RandomForest
+from nadir.errors import InputError
+from nadir.learn.bundle import DESCRIPTION, WEIGHTS, Bundle, check_tensors, load_bundle
+from nadir.segmentation.normalize import Statistics, gain_and_bias, normalize
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger(__name__)
+
+TASK = "land-cover segmentation"
+"""What `model.yaml` calls the task of these models."""
+
+_FITTING = "Give an image like those that the model was trained on, or train a model for this one."
+_FACTOR_HIGH, _FACTOR_LOW = 20.0, 1 / 200  # snow is some 5 times as bright as land, sea 1/25
+
+
+class Predictor(ABC):
+    """A trained model, ready to predict.
+
+    Attributes:
+        table: The classes; probabilities come in the order of their ids 1..K.
+        bands: Names of the bands, in the order in which they must be given.
+        dates: Number of dates.
+        tile: Side in pixels of the largest training tiles: a sensible window.
+        statistics: Of the training tiles, in reflectance.
+        folder: Where the bundle lies.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        description = bundle.description
+        self.folder = bundle.folder
+        self.table = ClassTable.model_validate(description["classes"])
+        self.bands: tuple[str, ...] = tuple(description["bands"])
+        self.dates = int(description["dates"])
+        self.tile = int(description["tile"])
+        self.statistics = Statistics.of(**description["statistics"])
+
+    def check(self, name: str | os.PathLike[str], bands: Sequence[str], dates: int) -> None:
+        """See that an image has the bands and the number of dates that the model was trained on.
+
+        Args:
+            name: The image, for the message.
+            bands: Its bands in their order.
+            dates: Its number of dates.
+
+        Raises:
+            InputError: When it does not.
+        """
+        if dates != self.dates:
+            problem = f"it has {dates} date(s), and the model {self.folder} needs {self.dates}"
+            raise InputError(name, problem, _FITTING)
+        if tuple(bands) != self.bands:
+            same = sorted(bands) == sorted(self.bands)
+            what = "the same bands in another order" if same else "other bands"
+            problem = f"it has {what} ({_listed(bands)}) than the model {self.folder} ({_listed(self.bands)})"
+            raise InputError(name, problem, _FITTING)
+
+    def check_scale(
+        self,
+        name: str | os.PathLike[str],
+        raw: np.ndarray,
+        valid: np.ndarray,
+        scale: Sequence[float],
+        offset: Sequence[float],
+    ) -> None:
+        """See that a sample's reflectance is of the order of the training tiles' reflectance.
+
+        A wrong scale (raw integers taken for reflectance, say) is off by orders of magnitude in
+        all bands at once; snow, sea and desert are not. Nothing is checked without a valid pixel.
+
+        Args:
+            name: The image, for the message.
+            raw: (date, band, h, w) integers.
+            valid: bool (date, h, w).
+            scale: By date.
+            offset: By date, in raw units.
+
+        Raises:
+            InputError: When the median over bands of (mean reflectance / training mean) is
+                above 20 or below 1/200.
+        """
+        ratios = []
+        for date in range(len(raw)):
+            inside = raw[date][:, valid[date]]
+            if inside.shape[1]:
+                reflectance = scale[date] * (inside.mean(axis=1, dtype=np.float64) + offset[date])
+                ratios.append(np.abs(reflectance) / np.maximum(np.abs(self.statistics.mean[date]), 1e-6))
+        if not ratios:
+            return
+        ratio = float(np.median(np.concatenate(ratios)))
+        if not _FACTOR_LOW <= ratio <= _FACTOR_HIGH:
+            problem = (
+                f"its reflectance is {ratio:.3g} times that of the tiles that the model {self.folder} "
+                f"was trained on (scale {list(scale)}, offset {list(offset)})"
+            )
+            raise InputError(name, problem, "Set scale and offset of the image in the configuration.")
+
+    def predict(
+        self,
+        raw: np.ndarray,
+        valid: np.ndarray,
+        scale: Sequence[float],
+        offset: Sequence[float],
+    ) -> np.ndarray:
+        """Return the probability of each class at each pixel of some windows.
+
+        Args:
+            raw: uint16 (n, date, band, h, w); any h and w.
+            valid: bool (n, date, h, w).
+            scale: By date: reflectance = scale * (raw + offset).
+            offset: By date, in raw units.
+
+        Returns:
+            float32 (n, K, h, w); sums to 1 over K. Also where nothing is valid (the caller masks).
+        """
+        gain, bias = gain_and_bias(self.statistics, scale, offset)
+        return self._probabilities(raw, valid, gain, bias)
+
+    @abstractmethod
+    def _probabilities(
+        self, raw: np.ndarray, valid: np.ndarray, gain: np.ndarray, bias: np.ndarray
+    ) -> np.ndarray:
+        """Return float32 (n, K, h, w)."""
+
+
+class NetworkPredictor(Predictor):
+    """A neural network on one device.
+
+    Raises:
+        InputError: When the weights do not fit the model that `model.yaml` names.
+    """
+
+    def __init__(self, bundle: Bundle, cfg: Any, device: torch.device, threads: int) -> None:
+        import torch
+
+        from nadir.segmentation.models.registry import build_model
+
+        super().__init__(bundle)
+        self.device = device
+        if device.type == "cpu":
+            torch.set_num_threads(threads)
+        model = build_model(cfg, self.statistics.channels, self.table.count)
+        expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+        given = {name: array.shape for name, array in bundle.weights.items()}
+        check_tensors(bundle.folder / WEIGHTS, expected, given)
+        model.load_state_dict({name: torch.from_numpy(array) for name, array in bundle.weights.items()})
+        self.model = model.to(device).eval()
+
+    def _probabilities(
+        self, raw: np.ndarray, valid: np.ndarray, gain: np.ndarray, bias: np.ndarray
+    ) -> np.ndarray:
+        import torch
+
+        values = torch.from_numpy(normalize(raw, valid, gain, bias)).to(self.device)
+        with torch.inference_mode():
+            return self.model(values).float().softmax(dim=1).cpu().numpy()
+
+
+class ForestPredictor(Predictor):
+    """A random forest, evaluated pixel by pixel on the CPU."""
+
+    def __init__(self, bundle: Bundle, threads: int) -> None:
+        from nadir.segmentation.trees import Trees
+
+        super().__init__(bundle)
+        self.threads = threads
+        self.trees = Trees.of(bundle.folder / WEIGHTS, bundle.weights)
+
+    def _probabilities(
+        self, raw: np.ndarray, valid: np.ndarray, gain: np.ndarray, bias: np.ndarray
+    ) -> np.ndarray:
+        values = normalize(raw, valid, gain, bias)
+        n, channels, height, width = values.shape
+        pixels = np.ascontiguousarray(np.moveaxis(values, 1, 3)).reshape(-1, channels)
+        shares = self.trees.predict(pixels, self.threads)
+        return np.ascontiguousarray(np.moveaxis(shares.reshape(n, height, width, -1), 3, 1))
+
+
+def load_predictor(
+    folder: str | os.PathLike[str], device: torch.device | str = "cpu", threads: int = 1
+) -> Predictor:
+    """Load a bundle for prediction.
+
+    Args:
+        folder: With `model.safetensors` and `model.yaml`.
+        device: A torch device, as `nadir.learn.devices.lease` gives; of no use to a forest.
+        threads: CPU threads.
+
+    Raises:
+        InputError: When the bundle is absent, corrupt, of another task, or of weights that do not
+            fit its model.
+    """
+    bundle = load_bundle(folder)
+    path = bundle.folder / DESCRIPTION
+    if bundle.description.get("task") != TASK:
+        raise InputError(
+            path, f"a model for {bundle.description.get('task')!r}, not for {TASK!r}", "Give another model."
+        )
+    try:
+        cfg = TypeAdapter(ModelConfig).validate_python(bundle.description["model"])
+        if isinstance(cfg, RandomForest):
+            return ForestPredictor(bundle, threads)
+        import torch
+
+        return NetworkPredictor(bundle, cfg, torch.device(device), threads)
+    except (KeyError, TypeError, ValidationError) as error:
+        raise InputError(path, f"it lacks something or says something unknown ({error})", "Train it again.") from error
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{len(names)}: {', '.join(names)}"
