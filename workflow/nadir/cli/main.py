@@ -48,7 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
     known = verbs()
     verb = words[0]
     if verb not in known:
-        print(f"nadir: no command {verb!r}{did_you_mean(verb, known)}\n\n{_help()}", file=sys.stderr)
+        print(
+            f"nadir: no command {verb!r}{did_you_mean(verb, known)}\n\n{_help()}", file=sys.stderr
+        )
         return 2
     module = importlib.import_module(f"nadir.cli.{verb.replace('-', '_')}")
     parser = argparse.ArgumentParser(prog=f"nadir {verb}", description=module.__doc__)

@@ -29,7 +29,9 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 
 def add_code(parser: argparse.ArgumentParser) -> None:
     """Add `--code`: the fingerprint under which an expensive result is kept."""
-    parser.add_argument("--code", default="", help="fingerprint of the code, part of the result's key")
+    parser.add_argument(
+        "--code", default="", help="fingerprint of the code, part of the result's key"
+    )
 
 
 def add_raw(parser: argparse.ArgumentParser) -> None:

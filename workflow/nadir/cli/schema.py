@@ -10,7 +10,9 @@ from nadir.config.reference import write_reference
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("--readme", type=Path, default=Path("config/README.md"), help="page to write")
+    parser.add_argument(
+        "--readme", type=Path, default=Path("config/README.md"), help="page to write"
+    )
     parser.add_argument(
         "--schema",
         type=Path,

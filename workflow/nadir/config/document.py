@@ -26,6 +26,9 @@ from nadir.errors import ConfigError, did_you_mean
 RESERVED_NAMES = ("scenes",)
 """Names that an experiment may not have, because a folder of every dataset is called so."""
 
+SMALLEST_TILE = 16
+"""Least side of a tile, in pixels."""
+
 
 class DatasetConfig(ConfigModel):
     """Raw data and how they are aligned, tiled and split."""
@@ -68,7 +71,9 @@ class ComputeConfig(ConfigModel):
     """Where the work is done; nothing is rebuilt when this changes."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Device of training and prediction; `cuda` fails where there is no GPU, `auto` takes what is there."""
+    """Device of training and prediction; `cuda` fails where there is no GPU, `auto` takes what is
+    there.
+    """
     scheduler: str | None = None
     """Address of a Dask scheduler for heavy raster steps; null: threads of the job itself."""
 
@@ -112,17 +117,59 @@ def load_config(raw: dict[str, Any]) -> Config:
     try:
         config = Config.model_validate(filled)
     except ValidationError as error:
-        raise ConfigError(problems + explain(error, Config)) from error
-    problems.extend(_loose_ends(config))
+        problems.extend(explain(error, Config))
+        config = _valid_parts(filled)
+    problems.extend(_loose_ends(config, filled))
     if problems:
         raise ConfigError(problems)
     return config
 
 
+def _valid_parts(raw: dict[str, Any]) -> Config:
+    """Return what is valid taken alone, so that loose ends are found beside other faults."""
+    parts: dict[str, Any] = {"worlds": _valid_items(raw.get("worlds"), WorldConfig)}
+    for job in JOBS:
+        section = _section(raw, job)
+        parts[job] = {
+            "datasets": _valid_items(section.get("datasets"), DatasetConfig),
+            "experiments": _valid_items(section.get("experiments"), ExperimentConfig),
+        }
+    return Config.model_validate(parts)
+
+
+def _valid_items(items: Any, model: type[ConfigModel]) -> dict[str, Any]:
+    """Return the items of a mapping that validate as `model`."""
+    valid = {}
+    for name, item in items.items() if isinstance(items, dict) else ():
+        try:
+            _Names.model_validate({"names": {name: None}})
+            model.model_validate(item)
+        except ValidationError:
+            continue
+        valid[name] = item
+    return valid
+
+
+class _Names(ConfigModel):
+    """Keys that may name something."""
+
+    names: dict[Name, None]
+
+
+def _section(raw: dict[str, Any], *path: str) -> dict[str, Any]:
+    """Return a nested mapping of the raw configuration, empty where there is none."""
+    value: Any = raw
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
 def _expand(value: Any, path: str, problems: list[str]) -> Any:
     """Replace `${NAME}` in every string from the environment."""
     if isinstance(value, dict):
-        return {key: _expand(item, f"{path}.{key}".lstrip("."), problems) for key, item in value.items()}
+        return {
+            key: _expand(item, f"{path}.{key}".lstrip("."), problems) for key, item in value.items()
+        }
     if isinstance(value, list):
         return [_expand(item, f"{path}[{i}]", problems) for i, item in enumerate(value)]
     if not isinstance(value, str):
@@ -131,7 +178,10 @@ def _expand(value: Any, path: str, problems: list[str]) -> Any:
     def variable(match: re.Match[str]) -> str:
         found = os.environ.get(match[1])
         if found is None:
-            problems.append(f"{path}: the environment variable {match[1]} is not set; set it, or write the path out")
+            problems.append(
+                f"{path}: the environment variable {match[1]} is not set; "
+                "set it, or write the path out"
+            )
             return match[0]
         return found
 
@@ -142,9 +192,8 @@ def _fill_recipes(raw: dict[str, Any], problems: list[str]) -> dict[str, Any]:
     """Put each experiment's values over those of its recipe."""
     filled = dict(raw)
     for job in JOBS:
-        section = filled.get(job)
-        experiments = section.get("experiments") if isinstance(section, dict) else None
-        if not isinstance(experiments, dict):
+        section, experiments = _section(filled, job), _section(filled, job, "experiments")
+        if not experiments:
             continue
         merged = {}
         for name, experiment in experiments.items():
@@ -160,56 +209,80 @@ def _fill_recipes(raw: dict[str, Any], problems: list[str]) -> dict[str, Any]:
     return filled
 
 
-def _loose_ends(config: Config) -> Iterator[str]:
-    """Yield one line for every reference between sections that leads nowhere."""
+def _loose_ends(config: Config, raw: dict[str, Any]) -> Iterator[str]:
+    """Yield one line for every reference between sections that leads nowhere.
+
+    Args:
+        config: What is valid.
+        raw: The configuration as given, whose names count even where their values are at fault.
+    """
+    worlds = _section(raw, "worlds")
     for job_name in JOBS:
         job = config.job(job_name)
+        datasets = _section(raw, job_name, "datasets")
         for name, dataset in job.datasets.items():
-            yield from _dataset_ends(config, f"{job_name}.datasets.{name}", dataset)
+            yield from _dataset_ends(worlds, f"{job_name}.datasets.{name}", dataset)
         for name, experiment in job.experiments.items():
-            yield from _experiment_ends(job, f"{job_name}.experiments.{name}", name, experiment)
+            path = f"{job_name}.experiments.{name}"
+            if name in RESERVED_NAMES:
+                yield f"{path}: the name {name!r} is reserved; choose another"
+            for dataset_name in experiment.datasets:
+                if dataset_name not in datasets:
+                    hint = did_you_mean(dataset_name, datasets)
+                    yield f"{path}.datasets: no dataset {dataset_name!r}{hint}"
+                elif dataset_name in job.datasets:
+                    dataset = job.datasets[dataset_name]
+                    yield from _class_name_ends(path, experiment, dataset_name, dataset)
 
 
-def _dataset_ends(config: Config, path: str, dataset: DatasetConfig) -> Iterator[str]:
-    if isinstance(dataset.classes, str) and dataset.classes not in CLASS_TABLES:
-        hint = did_you_mean(dataset.classes, CLASS_TABLES)
-        yield f"{path}.classes: no class table {dataset.classes!r}{hint}; name one of {list(CLASS_TABLES)} or write it out"
-        return
+def _dataset_ends(worlds: dict[str, Any], path: str, dataset: DatasetConfig) -> Iterator[str]:
     for scene_name, scene in dataset.scenes.items():
-        if scene.world and scene.world not in config.worlds:
-            hint = did_you_mean(scene.world, config.worlds)
+        if scene.world and scene.world not in worlds:
+            hint = did_you_mean(scene.world, worlds)
             yield f"{path}.scenes.{scene_name}.world: no world {scene.world!r}{hint}"
-    if not dataset.scenes_of("learn") and dataset.scenes_of("test"):
+    if dataset.scenes_of("test") and not dataset.scenes_of("learn"):
         yield f"{path}.scenes: no scene has role 'learn', so there is nothing to train on"
+    counts = {2 if scene.world else len(scene.dates) for scene in dataset.scenes.values()}
+    if len(counts) > 1:
+        yield (
+            f"{path}.scenes: scenes have different numbers of dates ({sorted(counts)}); "
+            "give each the same number"
+        )
+    small = [size for size in dataset.tiles.sizes if size < SMALLEST_TILE]
+    if small:
+        yield f"{path}.tiles.sizes: {small} is too small; use at least {SMALLEST_TILE} pixels"
+    if not _has_known_classes(dataset):
+        hint = did_you_mean(str(dataset.classes), CLASS_TABLES)
+        yield (
+            f"{path}.classes: no class table {dataset.classes!r}{hint}; "
+            f"name one of {list(CLASS_TABLES)} or write it out"
+        )
+        return
     names = dataset.table.names[1:]
     for class_name in dataset.labels.weights:
         if class_name not in names:
-            yield f"{path}.labels.weights: no class {class_name!r}{did_you_mean(class_name, names)}"
-    steps = {scene_dates for scene in dataset.scenes.values() if (scene_dates := len(scene.dates))}
-    if len(steps) > 1:
-        yield f"{path}.scenes: scenes have different numbers of dates ({sorted(steps)}); a model needs the same"
-    needed = [size for size in dataset.tiles.sizes if size < 16]
-    if needed:
-        yield f"{path}.tiles.sizes: {needed} is too small; a tile has at least 16 pixels a side"
+            hint = did_you_mean(class_name, names)
+            yield f"{path}.labels.weights: no class {class_name!r}{hint}"
 
 
-def _experiment_ends(job: JobConfig, path: str, name: str, experiment: ExperimentConfig) -> Iterator[str]:
-    if name in RESERVED_NAMES:
-        yield f"{path}: the name {name!r} is reserved; choose another"
-    for dataset_name in experiment.datasets:
-        dataset = job.datasets.get(dataset_name)
-        if dataset is None:
-            yield f"{path}.datasets: no dataset {dataset_name!r}{did_you_mean(dataset_name, job.datasets)}"
-            continue
-        if isinstance(dataset.classes, str) and dataset.classes not in CLASS_TABLES:
-            continue
-        names = dataset.table.names[1:]
-        for label, given in (
-            ("train.loss.manual", experiment.train.loss.manual),
-            ("train.augment.rare_classes", experiment.train.augment.rare_classes),
-        ):
-            if label.endswith("rare_classes") and experiment.recipe and not set(given) & set(names):
-                continue  # a recipe's list of rare classes means nothing to another class table
-            for class_name in given:
-                if class_name not in names:
-                    yield f"{path}.{label}: no class {class_name!r} in dataset {dataset_name}{did_you_mean(class_name, names)}"
+def _has_known_classes(dataset: DatasetConfig) -> bool:
+    return not isinstance(dataset.classes, str) or dataset.classes in CLASS_TABLES
+
+
+def _class_name_ends(
+    path: str, experiment: ExperimentConfig, dataset_name: str, dataset: DatasetConfig
+) -> Iterator[str]:
+    if not _has_known_classes(dataset):
+        return
+    names = dataset.table.names[1:]
+    rare = experiment.train.augment.rare_classes
+    if experiment.recipe and not set(rare) & set(names):
+        rare = ()  # a recipe's list of rare classes means nothing to another class table
+    for key, given in (
+        ("loss.manual", experiment.train.loss.manual),
+        ("augment.rare_classes", rare),
+    ):
+        for class_name in given:
+            if class_name not in names:
+                hint = did_you_mean(class_name, names)
+                yield f"{path}.train.{key}: {dataset_name} has no class {class_name!r}{hint}"

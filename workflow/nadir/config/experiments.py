@@ -16,13 +16,18 @@ class UNet(ConfigModel):
     encoder: str = "resnet50"
     """Encoder by name (`resnet18`, `resnet50`, ...; `tu-NAME` for any of timm's)."""
     weights: str | None = None
-    """`imagenet` (fetched when reachable), a file (.safetensors) of encoder weights, or null for none."""
+    """`imagenet` (fetched when reachable), a file (.safetensors) of encoder weights, or null for
+    none.
+    """
     decoder_channels: tuple[int, ...] = (256, 128, 64, 32, 16)
-    """Channels of the decoder's stages, from the coarsest on; their number is the encoder's depth."""
+    """Channels of the decoder's stages, from the coarsest on; their number is the encoder's depth.
+    """
 
 
 class UNetNoSkip(ConfigModel):
-    """Encoder and transposed-convolution decoder (2048 to 32) without skips, resized bilinearly to the tile."""
+    """Encoder and transposed-convolution decoder (2048 to 32) without skips, resized bilinearly to
+    the tile.
+    """
 
     name: Literal["unet_noskip"] = "unet_noskip"
     encoder: str = "resnet50"
@@ -42,7 +47,9 @@ class UNetScratch(ConfigModel):
 
 
 class RandomForest(ConfigModel):
-    """Per-pixel random forest over the bands of all dates: the baseline that knows no neighbourhood."""
+    """Per-pixel random forest over the bands of all dates: the baseline that knows no
+    neighbourhood.
+    """
 
     name: Literal["random_forest"] = "random_forest"
     trees: int = Field(default=100, ge=1)
@@ -62,8 +69,12 @@ class LossConfig(ConfigModel):
     """What is minimized; pixels without a label never count."""
 
     name: Literal["cross_entropy"] = "cross_entropy"
-    class_weights: Literal["none", "inverse_frequency", "inverse_root", "manual"] = "inverse_frequency"
-    """Weight of each class: `inverse_frequency` is N/(K*n), `inverse_root` is 1/sqrt(n) scaled to mean 1."""
+    class_weights: Literal["none", "inverse_frequency", "inverse_root", "manual"] = (
+        "inverse_frequency"
+    )
+    """Weight of each class: `inverse_frequency` is N/(K*n), `inverse_root` is 1/sqrt(n) scaled to
+    mean 1.
+    """
     manual: dict[str, float] = Field(default_factory=dict)
     """Class name -> weight, for `manual` (1 where not given)."""
     max_weight: float = Field(default=10.0, gt=0)
@@ -84,7 +95,9 @@ class SchedulerConfig(ConfigModel):
     """The learning-rate schedule."""
 
     name: Literal["plateau", "cosine", "constant"] = "plateau"
-    """`plateau`: multiply by `factor` when the validation loss has not fallen for `patience` epochs; `cosine`: fall to zero over all epochs, after `warmup` epochs."""
+    """`plateau`: multiply by `factor` when the validation loss has not fallen for `patience`
+    epochs; `cosine`: fall to zero over all epochs, after `warmup` epochs.
+    """
     factor: float = Field(default=0.5, gt=0, lt=1)
     """For `plateau`."""
     patience: int = Field(default=3, ge=0)
@@ -97,7 +110,10 @@ class AugmentConfig(ConfigModel):
     """Which rotated and flipped forms of the training tiles are shown."""
 
     dihedral: Literal["none", "copies", "random"] = "copies"
-    """`copies`: each tile as it is, and tiles rich in rare classes also rotated by 90, 180, 270 degrees and flipped both ways; `random`: each tile in a random one of the 8 forms, each epoch anew."""
+    """`copies`: each tile as it is, and tiles rich in rare classes also rotated by 90, 180, 270
+    degrees and flipped both ways; `random`: each tile in a random one of the 8 forms, each epoch
+    anew.
+    """
     rare_classes: tuple[str, ...] = ()
     """Names of the classes that earn extra copies."""
     rare_share: float = Field(default=0.05, ge=0, le=1)
@@ -135,7 +151,9 @@ class PredictConfig(ConfigModel):
     window: int | None = Field(default=None, ge=16)
     """Side of a window in pixels; by default the largest tile size."""
     overlap: float = Field(default=0.5, ge=0, lt=1)
-    """Share of a window's side that it shares with the next one; overlapping predictions are blended smoothly."""
+    """Share of a window's side that it shares with the next one; overlapping predictions are
+    blended smoothly.
+    """
     batch_size: int = Field(default=16, ge=1)
     """Windows a step."""
 

@@ -27,7 +27,8 @@ def _line(item: Any, model: type[BaseModel]) -> str:
     if kind == "missing":
         return f"{path}: this key is required"
     if kind == "literal_error":
-        return f"{path}: {value!r} is not known{_hint(value, item['ctx']['expected'])}; one of {item['ctx']['expected']}"
+        expected = item["ctx"]["expected"]
+        return f"{path}: {value!r} is not known{_hint(value, expected)}; one of {expected}"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         expected = item["ctx"].get("expected_tags", "")
         tag = item["ctx"].get("tag", "")
@@ -80,7 +81,11 @@ def _inside(annotation: Any, part: Any) -> Any:
     if origin is dict:
         return arguments[1]
     if origin in (tuple, list) and isinstance(part, int):
-        return arguments[0] if len(arguments) < 3 and arguments[-1] is Ellipsis else arguments[min(part, len(arguments) - 1)]
+        return (
+            arguments[0]
+            if len(arguments) < 3 and arguments[-1] is Ellipsis
+            else arguments[min(part, len(arguments) - 1)]
+        )
     return None
 
 
@@ -94,7 +99,10 @@ def _fields_at(location: list[Any], model: type[BaseModel]) -> list[str]:
         else:  # a union's tag: keep the member it names
             members = [m for m in members if _tag(m) == part] or members
     names = [
-        name for member in members if isinstance(member, type) and issubclass(member, BaseModel) for name in member.model_fields
+        name
+        for member in members
+        if isinstance(member, type) and issubclass(member, BaseModel)
+        for name in member.model_fields
     ]
     return list(dict.fromkeys(names))
 

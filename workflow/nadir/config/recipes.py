@@ -55,5 +55,7 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         mine = merged.get(key)
-        merged[key] = merge(mine, value) if isinstance(mine, dict) and isinstance(value, dict) else value
+        merged[key] = (
+            merge(mine, value) if isinstance(mine, dict) and isinstance(value, dict) else value
+        )
     return merged

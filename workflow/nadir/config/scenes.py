@@ -16,7 +16,8 @@ class DeclaredGrid(ConfigModel):
     """Georeference for a file that carries none (arrays, plain images)."""
 
     crs: str = "local"
-    """Coordinate reference system, such as `EPSG:32631`; `local` for plane metres of unknown place."""
+    """Coordinate reference system, such as `EPSG:32631`; `local` for plane metres of unknown place.
+    """
     origin: tuple[float, float] = (0.0, 0.0)
     """Upper-left corner (x, y) in units of the CRS."""
     resolution: float = Field(default=10.0, gt=0)
@@ -24,7 +25,7 @@ class DeclaredGrid(ConfigModel):
 
 
 class ArraySource(ConfigModel):
-    """A band stack inside an array file: NumPy `.npz`/`.npy`, or MATLAB v7.3 / HDF5 `.mat`/`.h5`."""
+    """A band stack in an array file: NumPy `.npz`/`.npy`, or MATLAB v7.3 / HDF5 `.mat`/`.h5`."""
 
     file: str
     """Path of the file."""
@@ -44,7 +45,9 @@ class ImageSource(ConfigModel):
     file: str | None = None
     """One raster that holds all bands."""
     file_bands: tuple[str, ...] = ()
-    """Band names of `file` in its order; by default read from band descriptions, else the dataset's bands."""
+    """Band names of `file` in its order; by default read from band descriptions, else the dataset's
+    bands.
+    """
     files: dict[str, str] = Field(default_factory=dict)
     """Band name -> single-band raster; coarser ones are resampled onto the finest grid."""
     arrays: tuple[ArraySource, ...] = ()
@@ -52,7 +55,9 @@ class ImageSource(ConfigModel):
     grid: DeclaredGrid | None = None
     """Georeference of `arrays`, or of a raster that carries none."""
     baseline: str = "auto"
-    """Sentinel-2 processing baseline, such as `05.10`; `auto` reads it from tags or the file name; `none` if not Sentinel-2 digital numbers."""
+    """Sentinel-2 processing baseline, such as `05.10`; `auto` reads it from tags or the file name;
+    `none` if not Sentinel-2 digital numbers.
+    """
     scale: float | None = Field(default=None, gt=0)
     """Reflectance = scale * (raw + offset); by default 1/10000 (from the baseline)."""
     offset: float | None = None
@@ -66,7 +71,9 @@ class ImageSource(ConfigModel):
     def _one_kind(self) -> Self:
         given = [name for name in ("file", "files", "arrays") if getattr(self, name)]
         if len(given) != 1:
-            raise ValueError(f"give exactly one of file, files and arrays (given: {given or 'none'})")
+            raise ValueError(
+                f"give exactly one of file, files and arrays (given: {given or 'none'})"
+            )
         return self
 
     def paths(self) -> list[str]:
@@ -82,7 +89,8 @@ class MaskSource(ConfigModel):
     file: str | None = None
     """A raster of class values, of any finer or equal resolution, any CRS."""
     vector: str | None = None
-    """Polygons (Shapefile, GeoPackage, GeoJSON; any CRS), burnt at `resolution` before alignment."""
+    """Polygons (Shapefile, GeoPackage, GeoJSON; any CRS), burnt at `resolution` before alignment.
+    """
     field: str = "class"
     """Attribute of `vector` that holds the class value, or the class name."""
     resolution: float = Field(default=1.0, gt=0)
@@ -94,7 +102,9 @@ class MaskSource(ConfigModel):
     def _one_kind(self) -> Self:
         given = [name for name in ("file", "vector", "array") if getattr(self, name)]
         if len(given) != 1:
-            raise ValueError(f"give exactly one of file, vector and array (given: {given or 'none'})")
+            raise ValueError(
+                f"give exactly one of file, vector and array (given: {given or 'none'})"
+            )
         return self
 
     def paths(self) -> list[str]:
@@ -149,10 +159,14 @@ class LabelConfig(ConfigModel):
     """How fine labels become one label a pixel."""
 
     rule: Literal["nearest", "mode", "weighted"] = "mode"
-    """`nearest` takes the mask at the pixel's center, `mode` the most frequent class, `weighted` the mode with class weights. Exact shares of every class are stored in any case."""
+    """`nearest` takes the mask at the pixel's center, `mode` the most frequent class, `weighted`
+    the mode with class weights. Exact shares of every class are stored in any case.
+    """
     weights: dict[str, float] = Field(default_factory=dict)
     """Class name -> weight for `weighted` (1 where not given)."""
     smoothing: int = Field(default=0, ge=0)
-    """Radius in pixels over which `weighted` also counts the neighbours' shares, which smooths borders."""
+    """Radius in pixels over which `weighted` also counts the neighbours' shares, which smooths
+    borders.
+    """
     min_share: float = Field(default=0.5, ge=0, le=1)
     """Least share of labelled ground in a pixel; below it the pixel has no label."""

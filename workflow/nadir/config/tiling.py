@@ -34,15 +34,22 @@ class SplitConfig(ConfigModel):
     """How tiles are split."""
 
     method: Literal["blocks", "random", "file", "clusters"] = "blocks"
-    """`blocks`: spatial blocks stratified by class, with a buffer. `random`: leaky, and named so wherever it is shown. `file`: given by the user. `clusters`: connected groups of labelled tiles are kept whole (for sparse polygons)."""
+    """`blocks`: spatial blocks stratified by class, with a buffer. `random`: leaky, and named so
+    wherever it is shown. `file`: given by the user. `clusters`: connected groups of labelled tiles
+    are kept whole (for sparse polygons).
+    """
     fractions: tuple[float, float, float] = (0.64, 0.16, 0.20)
     """Shares of training, validation and test."""
     block: int = Field(default=4, ge=1)
     """Side of a block, in tiles of the largest size."""
     buffer: int = Field(default=0, ge=0)
-    """Least distance between tiles of different splits, in pixels; not less than the overlap of prediction windows."""
+    """Least distance between tiles of different splits, in pixels; not less than the overlap of
+    prediction windows.
+    """
     file: str | None = None
-    """For `file`: a table (CSV, Parquet) with columns id and split, or polygons (GeoJSON, GeoPackage) with an attribute split."""
+    """For `file`: a table (CSV, Parquet) with columns id and split, or polygons (GeoJSON,
+    GeoPackage) with an attribute split.
+    """
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -54,7 +54,7 @@ def _imports(tree: ast.AST, module: str, is_package: bool) -> set[str]:
 
 @functools.cache
 def _parsed(path: Path, module: str, stamp: tuple[int, int]) -> tuple[str, frozenset[str]]:
-    """Return the stripped syntax tree as text, and the imports, of one file (cached by its stamp)."""
+    """Return stripped syntax tree as text, and imports, of one file (cached by its stamp)."""
     tree = ast.parse(path.read_text())
     imports = _imports(tree, module, path.name == "__init__.py")
     return ast.dump(_strip_docstrings(tree), annotate_fields=False), frozenset(imports)

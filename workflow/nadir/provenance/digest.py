@@ -56,7 +56,9 @@ def file_digest(path: str | os.PathLike[str], cache: Path | None = None) -> str:
     try:
         stat = path.stat()
     except OSError as error:
-        raise InputError(path, "there is no such file", "Check the path in the configuration.") from error
+        raise InputError(
+            path, "there is no such file", "Check the path in the configuration."
+        ) from error
     signature = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
     entry = folder / sha(os.path.abspath(path).encode())
     try:

@@ -101,7 +101,7 @@ def read_manifest(path: str | os.PathLike[str], kind: str | None = None) -> Mani
         kind: The kind it must have, if any.
 
     Raises:
-        InputError: When the manifest is absent or unreadable, of another kind, or its store is gone.
+        InputError: When the manifest is absent, unreadable or of another kind, or its store gone.
     """
     path = Path(path)
     remedy = "Delete the manifest, if any, and run snakemake again: it rebuilds the store."
@@ -112,7 +112,11 @@ def read_manifest(path: str | os.PathLike[str], kind: str | None = None) -> Mani
     except (ValueError, TypeError) as error:
         raise InputError(path, f"this is not a manifest ({error})", remedy) from error
     if kind is not None and manifest.kind != kind:
-        raise InputError(path, f"a manifest of kind {manifest.kind!r} where {kind!r} is needed", "Give the right one.")
+        raise InputError(
+            path,
+            f"a manifest of kind {manifest.kind!r} where {kind!r} is needed",
+            "Give the right one.",
+        )
     if not store_path(path).is_dir():
         raise InputError(path, f"its store {store_path(path).name} is gone", remedy)
     return manifest

@@ -22,7 +22,8 @@ class Grid:
 
     Attributes:
         crs: "EPSG:xxxx" where the system has such a code, else WKT; "" where there is none.
-        transform: Affine coefficients (a, b, c, d, e, f): x = a*col + b*row + c, y = d*col + e*row + f.
+        transform: Affine coefficients (a, b, c, d, e, f): x = a*col + b*row + c and
+            y = d*col + e*row + f.
         height: Rows.
         width: Columns.
     """
@@ -35,7 +36,9 @@ class Grid:
     @classmethod
     def of(cls, dataset: DatasetReader) -> Grid:
         """Return the grid of an open rasterio dataset."""
-        return cls(crs_text(dataset.crs), tuple(dataset.transform)[:6], dataset.height, dataset.width)
+        return cls(
+            crs_text(dataset.crs), tuple(dataset.transform)[:6], dataset.height, dataset.width
+        )
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Grid:
@@ -155,7 +158,9 @@ class Grid:
         """Whether the two grids share ground (by their bounds in this grid's CRS)."""
         left, bottom, right, top = self.bounds
         other_left, other_bottom, other_right, other_top = other.bounds_in(self.crs)
-        return other_left < right and other_right > left and other_bottom < top and other_top > bottom
+        return (
+            other_left < right and other_right > left and other_bottom < top and other_top > bottom
+        )
 
 
 def crs_text(crs: Any) -> str:
