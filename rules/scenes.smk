@@ -189,7 +189,7 @@ rule split_tiles:
         runtime=30,
     params:
         cfg=lambda wildcards: text_of(
-            split=dataset_of(wildcards).split,
+            split=dataset_of(wildcards).buffered_split,
             classes=dataset_of(wildcards).table,
             seed=CONFIG.seed,
         ),
@@ -218,7 +218,7 @@ rule certify_split:
         mem_mb=2000,
         runtime=30,
     params:
-        cfg=lambda wildcards: text_of(split=dataset_of(wildcards).split),
+        cfg=lambda wildcards: text_of(split=dataset_of(wildcards).buffered_split),
         code=code_of("certify-split"),
     message:
         "Proving that no two splits of dataset {wildcards.dataset} share ground"

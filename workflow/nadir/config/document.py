@@ -53,6 +53,13 @@ class DatasetConfig(ConfigModel):
         """The class table itself."""
         return CLASS_TABLES[self.classes] if isinstance(self.classes, str) else self.classes
 
+    @property
+    def buffered_split(self) -> SplitConfig:
+        """The split with its buffer filled in."""
+        if self.split.buffer is not None:
+            return self.split
+        return self.split.model_copy(update={"buffer": max(self.tiles.sizes) // 2})
+
     def scenes_of(self, *roles: str) -> list[str]:
         """Return the names of the scenes with one of these roles."""
         return [name for name, scene in self.scenes.items() if scene.role in roles]
@@ -233,6 +240,7 @@ def _loose_ends(config: Config, raw: dict[str, Any]) -> Iterator[str]:
                 elif dataset_name in job.datasets:
                     dataset = job.datasets[dataset_name]
                     yield from _class_name_ends(path, experiment, dataset_name, dataset)
+                    yield from _buffer_ends(path, experiment, dataset_name, dataset)
 
 
 def _dataset_ends(worlds: dict[str, Any], path: str, dataset: DatasetConfig) -> Iterator[str]:
@@ -286,3 +294,17 @@ def _class_name_ends(
             if class_name not in names:
                 hint = did_you_mean(class_name, names)
                 yield f"{path}.train.{key}: {dataset_name} has no class {class_name!r}{hint}"
+
+
+def _buffer_ends(
+    path: str, experiment: ExperimentConfig, dataset_name: str, dataset: DatasetConfig
+) -> Iterator[str]:
+    split = dataset.buffered_split
+    window = experiment.predict.window or max(dataset.tiles.sizes)
+    overlap = round(window * experiment.predict.overlap)
+    if split.method != "random" and split.buffer is not None and overlap > split.buffer:
+        yield (
+            f"{path}.predict: windows overlap by {overlap} pixels, more than the buffer of "
+            f"{split.buffer} between the splits of {dataset_name}; lower predict.window or "
+            f"predict.overlap, or raise the buffer"
+        )

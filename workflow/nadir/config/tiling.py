@@ -42,9 +42,9 @@ class SplitConfig(ConfigModel):
     """Shares of training, validation and test."""
     block: int = Field(default=4, ge=1)
     """Side of a block, in tiles of the largest size."""
-    buffer: int = Field(default=0, ge=0)
-    """Least distance between tiles of different splits, in pixels; not less than the overlap of
-    prediction windows.
+    buffer: int | None = Field(default=None, ge=0)
+    """Least distance between tiles of different splits, in pixels; by default half the largest
+    tile, which is how far a window that overlaps by half can see beyond the pixel it maps.
     """
     file: str | None = None
     """For `file`: a table (CSV, Parquet) with columns id and split, or polygons (GeoJSON,
