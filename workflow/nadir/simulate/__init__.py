@@ -1,0 +1,1 @@
+"""A seeded procedural world, and what sensors see of it. No torch."""
