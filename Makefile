@@ -87,7 +87,7 @@ format: $(ENVIRONMENT) ## bring code and rules into form
 	snakefmt $(SMK)
 
 schema: $(ENVIRONMENT) ## write config/README.md and the JSON schema anew from the models
-	python -m nadir.config.reference config/README.md workflow/schemas/config.schema.json
+	python -m nadir schema
 
 lock: $(ENVIRONMENT) ## bring the locks up to date with requirements/*.in (UPGRADE=1 for newer versions)
 	cd requirements && for name in requirements uv; do \
