@@ -1,0 +1,238 @@
+"""The tile index: where tiles lie, what they hold, and which are kept.
+
+A scene is read once, block by block; memory is one block (about 150 MB at ten bands and two dates)
+plus a few counts per tile, whatever the scene's size and however much tiles overlap.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from nadir.config.classes import ClassTable
+from nadir.config.tiling import TileConfig
+from nadir.errors import InputError
+from nadir.raster.grid import Grid
+from nadir.tiles.cells import CellCounts, CellExtents, scene_blocks
+from nadir.tiles.filters import class_columns, count_causes, drop_reasons
+from nadir.tiles.indices import NEEDS, band_roles, surface_tests
+from nadir.tiles.table import is_local
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+_log = logging.getLogger(__name__)
+
+_STRIP = 128  # rows whose reflectance is tested at a time: float temporaries stay in the cache
+
+
+class CubeLike(Protocol):
+    """What the index and the statistics need of a cube (`nadir.raster.cube.Cube`)."""
+
+    @property
+    def grid(self) -> Grid: ...
+    @property
+    def dates(self) -> Sequence[str]: ...
+    @property
+    def bands(self) -> Sequence[str]: ...
+    @property
+    def scale(self) -> Sequence[float]: ...
+    @property
+    def offset(self) -> Sequence[float]: ...
+    def read(self, y: int, x: int, h: int, w: int) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+class LabelsLike(Protocol):
+    """What the index and the statistics need of labels (`nadir.raster.labels.Labels`)."""
+
+    def hard(self, y: int, x: int, h: int, w: int) -> np.ndarray: ...
+
+
+def tile_starts(length: int, size: int, overlap: float = 0.0) -> np.ndarray:
+    """Return where tiles start along one axis: a regular grid, the last one shifted inward.
+
+    Args:
+        length: Pixels along the axis.
+        size: Side of a tile, at most `length`.
+        overlap: Share of a side that two neighbours have in common; the stride is
+            round(size * (1 - overlap)), at least 1.
+
+    Returns:
+        int64 array, rising, without repetition; tiles cover every pixel of the axis.
+    """
+    stride = max(1, round(size * (1 - overlap)))
+    starts = np.arange(0, length - size + 1, stride, dtype=np.int64)
+    if starts[-1] + size < length:
+        starts = np.append(starts, length - size)
+    return starts
+
+
+def tile_windows(grid: Grid, sizes: Sequence[int], overlap: float, scene: str) -> np.ndarray:
+    """Return the (n, 4) windows (y, x, size, size) of all tiles: by size, then row, then column.
+
+    Raises:
+        InputError: When a size is not positive or larger than the scene.
+    """
+    windows = []
+    for size in sorted(set(sizes)):
+        if size < 1:
+            raise InputError("tiles.sizes", f"a tile of {size} pixels", "Give sizes of 1 and more.")
+        if size > min(grid.shape):
+            raise InputError(
+                scene,
+                f"a tile of {size} pixels is larger than the scene"
+                f" ({grid.height} x {grid.width} pixels)",
+                f"Give tile sizes of at most {min(grid.shape)}, or leave this scene out.",
+            )
+        rows = tile_starts(grid.height, size, overlap)
+        columns = tile_starts(grid.width, size, overlap)
+        y, x = (part.ravel() for part in np.meshgrid(rows, columns, indexing="ij"))
+        windows.append(np.stack([y, x, np.full_like(y, size), np.full_like(y, size)], axis=1))
+    return np.concatenate(windows)
+
+
+def footprints(grid: Grid, windows: np.ndarray) -> np.ndarray:
+    """Return the ground polygons of (n, 4) windows (y, x, h, w) in the CRS, as shapely objects."""
+    import shapely
+
+    y, x, h, w = np.asarray(windows, float).T
+    columns = np.stack([x, x + w, x + w, x, x], axis=1)
+    rows = np.stack([y, y, y + h, y + h, y], axis=1)
+    a, b, c, d, e, f = grid.transform
+    corners = np.stack([a * columns + b * rows + c, d * columns + e * rows + f], axis=2)
+    return shapely.polygons(corners)
+
+
+def index_tiles(
+    cube: CubeLike,
+    labels: LabelsLike | None,
+    cfg: TileConfig,
+    classes: ClassTable | None,
+    scene: str,
+) -> gpd.GeoDataFrame:
+    """Index the tiles of one scene.
+
+    Args:
+        cube: The imagery.
+        labels: Labels on the cube's grid; None for a scene that has none.
+        cfg: Tile sizes, overlap, filters.
+        classes: Class table of the labels; needed where there are labels.
+        scene: Name of the scene.
+
+    Returns:
+        One row a tile. id ("scene/size/y/x"), scene, y, x (int32, upper-left pixel), size (int32);
+        class_0..class_K (int64, pixels by label; none without labels); image_valid (share of pixels
+        valid on all dates); valid (the same, and labelled); cloud, snow (largest share of the valid
+        pixels of one date), water (mean share over dates), NaN where bands are lacking or no pixel
+        is valid; label_y0, label_x0, label_y1, label_x1 (int32, bounding box of the labelled
+        pixels, ends exclusive, -1 where there is none); keep; reason ("" where kept); geometry in
+        the CRS of the scene. `attrs`: scene, grid, classes (names by id), dates, bands.
+
+    Raises:
+        InputError: When a size is larger than the scene, or labels come without a class table.
+    """
+    import geopandas as gpd
+    import pandas as pd
+
+    if labels is not None and classes is None:
+        raise InputError(scene, "labels without a class table", "Name the classes of the dataset.")
+    windows = tile_windows(cube.grid, cfg.sizes, cfg.overlap, scene)
+    count = classes.count if labels is not None and classes is not None else 0
+    counts, boxes, tests = _count(cube, labels, windows, count)
+
+    y, x, size = windows[:, 0], windows[:, 1], windows[:, 2]
+    columns: dict[str, np.ndarray | list[str]] = {
+        "id": [f"{scene}/{s}/{r}/{c}" for r, c, s in zip(y, x, size, strict=True)],
+        "scene": [scene] * len(windows),
+        "y": y.astype(np.int32),
+        "x": x.astype(np.int32),
+        "size": size.astype(np.int32),
+    }
+    if labels is not None:
+        columns.update(zip(class_columns(count), counts["classes"].T, strict=True))
+    area = (size * size).astype(float)
+    columns["image_valid"] = counts["image"] / area
+    columns["valid"] = counts["valid"] / area
+    for test in NEEDS:
+        columns[test] = tests[test]
+    if labels is not None:
+        names = ("label_y0", "label_x0", "label_y1", "label_x1")
+        columns.update(zip(names, boxes.astype(np.int32).T, strict=True))
+    table = pd.DataFrame(columns)
+    reasons = drop_reasons(table, cfg, classes if labels is not None else None)
+    table["keep"] = reasons == ""
+    table["reason"] = pd.Series(reasons, dtype="str")
+    crs = None if is_local(cube.grid.crs) else cube.grid.crs
+    tiles = gpd.GeoDataFrame(table, geometry=footprints(cube.grid, windows), crs=crs)
+    tiles.attrs = {
+        "scene": scene,
+        "grid": cube.grid.to_dict(),
+        "classes": classes.names if labels is not None and classes is not None else [],
+        "dates": [str(date) for date in cube.dates],
+        "bands": [str(band) for band in cube.bands],
+    }
+    _log.info("%s: %d tiles: %s", scene, len(tiles), count_causes(tiles))
+    return tiles
+
+
+def _count(
+    cube: CubeLike, labels: LabelsLike | None, windows: np.ndarray, count: int
+) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, np.ndarray]]:
+    """Read the scene once; return counts by window, boxes of labelled pixels, surface shares."""
+    dates = len(cube.dates)
+    roles = band_roles(cube.bands)
+    # Channels: classes 0..count, image valid on all dates, and labelled too, then for every date
+    # valid pixels and one channel for each test.
+    per_date = 1 + len(NEEDS)
+    image, valid, dated = count + 1, count + 2, count + 3
+    cells = CellCounts(windows, dated + dates * per_date)
+    extents = CellExtents(windows)
+    for y, x, h, w in scene_blocks(*cube.grid.shape):
+        raw, good = cube.read(y, x, h, w)
+        everywhere = good.all(axis=0)
+        labelled = everywhere
+        if labels is not None:
+            ids = labels.hard(y, x, h, w)
+            cells.add_classes(y, x, ids, count + 1)
+            extents.add(y, x, ids != 0)
+            labelled = everywhere & (ids != 0)
+        cells.add(y, x, everywhere, image)
+        cells.add(y, x, labelled, valid)
+        for date in range(dates):
+            channel = dated + date * per_date
+            cells.add(y, x, good[date], channel)
+            encoding = (float(cube.scale[date]), float(cube.offset[date]))
+            for top in range(0, h, _STRIP):
+                rows = slice(top, top + _STRIP)
+                seen = good[date, rows]
+                if not seen.any():
+                    continue
+                strip = {
+                    role: (raw[date, band, rows].astype(np.float32) + np.float32(encoding[1]))
+                    * np.float32(encoding[0])
+                    for role, band in roles.items()
+                }
+                for number, hit in enumerate(surface_tests(strip).values(), start=1):
+                    if hit is not None:
+                        cells.add(y + top, x, hit & seen, channel + number)
+    totals = cells.totals()
+    by_date = totals[:, dated:].reshape(len(windows), dates, per_date)
+    seen = by_date[:, :, 0]
+    tests = {}
+    for number, (test, needs) in enumerate(NEEDS.items(), start=1):
+        share = np.full(len(windows), np.nan)
+        some = (seen > 0).any(axis=1)
+        if all(role in roles for role in needs) and some.any():
+            with np.errstate(divide="ignore", invalid="ignore"):
+                shares = by_date[some][:, :, number] / seen[some]
+            share[some] = np.nanmean(shares, 1) if test == "water" else np.nanmax(shares, 1)
+        tests[test] = share
+    counts = {
+        "classes": totals[:, : count + 1],
+        "image": totals[:, image],
+        "valid": totals[:, valid],
+    }
+    return counts, extents.boxes() if labels is not None else np.zeros((0, 4)), tests
