@@ -39,7 +39,7 @@ def prefetch(items: Iterable[T], depth: int = 1) -> Iterator[T]:
                 put(item)
                 if stopped.is_set():
                     return
-        except BaseException as error:  # noqa: BLE001  (handed to the consumer as it is)
+        except BaseException as error:  # handed to the consumer as it is
             failure.append(error)
         put(_END)
 

@@ -11,7 +11,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,17 +157,17 @@ def _predict_row(
     block_row = _BlockRow(classes, mosaic, layout, number)
     for batch in prefetch(_batches(scene, layout, layout.row_blocks[number], batch_size)):
         if batch.places:
-            # A short batch is filled up: many kernels of networks are chosen by batch size.
-            missing = batch_size - len(batch.places)
-            raw, valid = (
-                np.concatenate([part, np.repeat(part[-1:], missing, 0)]) if missing else part
-                for part in (batch.raw, batch.valid)
-            )
-            answers = model(raw, valid)
+            answers = model(_filled(batch.raw, batch_size), _filled(batch.valid, batch_size))
             for place, answer, mask in zip(batch.places, answers, batch.valid, strict=False):
                 block_row.add(place, answer, mask.any(0))
         bar.update(batch.passed)
     block_row.finish()
+
+
+def _filled(values: NDArray[Any], count: int) -> NDArray[Any]:
+    """Fill a short batch up with copies of its last item: networks' kernels vary with its size."""
+    missing = count - len(values)
+    return np.concatenate([values, np.repeat(values[-1:], missing, 0)]) if missing else values
 
 
 def _batches(scene: Scene, layout: Layout, row: Block, batch_size: int) -> Iterator[Batch]:
