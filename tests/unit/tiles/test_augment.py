@@ -37,7 +37,7 @@ def test_image_and_labels_stay_together():
     image, turned = transform_all((IMAGE, labels), 5)
     assert (image[0, 0] == turned).all() and image.flags.c_contiguous
     assert transform(np.zeros((3, 2, 5)), 1).shape == (3, 5, 2)
-    with pytest.raises(ValueError, match="not in 0..7"):
+    with pytest.raises(ValueError, match=r"not in 0..7"):
         transform(IMAGE, 8)
 
 

@@ -99,7 +99,7 @@ def test_filters_count_every_dropped_tile_once(cube_type, labels_type, grid, cla
 
 def test_too_large_tile_is_refused_by_name(scene, classes):
     cube, labels = scene(30, 50)
-    with pytest.raises(InputError, match="harbor.*31 pixels is larger.*30 x 50.*at most 30"):
+    with pytest.raises(InputError, match=r"harbor.*31 pixels is larger.*30 x 50.*at most 30"):
         index_tiles(cube, labels, TileConfig(sizes=(31,)), classes, "harbor")
 
 

@@ -42,7 +42,7 @@ def transform(array: np.ndarray, symmetry: int) -> np.ndarray:
 
 
 def transform_all(arrays: tuple[np.ndarray, ...], symmetry: int) -> tuple[np.ndarray, ...]:
-    """Return image, labels, validity (each (..., h, w)) under one symmetry, as contiguous copies."""
+    """Return image, labels, validity (each (..., h, w)) under one symmetry, contiguous."""
     return tuple(np.ascontiguousarray(transform(array, symmetry)) for array in arrays)
 
 

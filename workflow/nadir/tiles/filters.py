@@ -13,7 +13,7 @@ from nadir.config.tiling import TileConfig
 _log = logging.getLogger(__name__)
 
 CAUSES = ("no data", "water only", "cloud", "snow", "few valid pixels")
-"""Why a tile can be dropped, in the order in which causes are tried; the first that holds is named."""
+"""Why a tile can be dropped, in the order in which it is tried; the first that holds is named."""
 
 
 def class_columns(count: int) -> list[str]:
@@ -46,9 +46,7 @@ def drop_reasons(tiles: pd.DataFrame, cfg: TileConfig, classes: ClassTable | Non
         drop("water only", (labelled > 0) & (tiles[f"class_{water}"] == labelled))
     for cause, most in (("cloud", cfg.max_cloud), ("snow", cfg.max_snow)):
         if most < 1 and tiles[cause].isna().any():
-            _log.warning(
-                "the share of %s is unknown for some tiles (bands lacking): they stay", cause
-            )
+            _log.warning("the share of %s is unknown for some tiles: these are kept", cause)
         drop(cause, tiles[cause] > most)
     drop("few valid pixels", tiles["valid"] < cfg.min_valid)
     return reasons

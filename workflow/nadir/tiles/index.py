@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from nadir.raster.grid import Grid
 from nadir.tiles.cells import CellCounts, CellExtents, scene_blocks
 from nadir.tiles.filters import class_columns, count_causes, drop_reasons
 from nadir.tiles.indices import NEEDS, band_roles, surface_tests
+from nadir.tiles.scene import CubeLike, LabelsLike
 from nadir.tiles.table import is_local
 
 if TYPE_CHECKING:
@@ -27,28 +28,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _STRIP = 128  # rows whose reflectance is tested at a time: float temporaries stay in the cache
-
-
-class CubeLike(Protocol):
-    """What the index and the statistics need of a cube (`nadir.raster.cube.Cube`)."""
-
-    @property
-    def grid(self) -> Grid: ...
-    @property
-    def dates(self) -> Sequence[str]: ...
-    @property
-    def bands(self) -> Sequence[str]: ...
-    @property
-    def scale(self) -> Sequence[float]: ...
-    @property
-    def offset(self) -> Sequence[float]: ...
-    def read(self, y: int, x: int, h: int, w: int) -> tuple[np.ndarray, np.ndarray]: ...
-
-
-class LabelsLike(Protocol):
-    """What the index and the statistics need of labels (`nadir.raster.labels.Labels`)."""
-
-    def hard(self, y: int, x: int, h: int, w: int) -> np.ndarray: ...
 
 
 def tile_starts(length: int, size: int, overlap: float = 0.0) -> np.ndarray:
@@ -192,13 +171,13 @@ def _count(
     extents = CellExtents(windows)
     for y, x, h, w in scene_blocks(*cube.grid.shape):
         raw, good = cube.read(y, x, h, w)
-        everywhere = good.all(axis=0)
+        everywhere = np.logical_and.reduce(good, axis=0)
         labelled = everywhere
         if labels is not None:
             ids = labels.hard(y, x, h, w)
             cells.add_classes(y, x, ids, count + 1)
             extents.add(y, x, ids != 0)
-            labelled = everywhere & (ids != 0)
+            labelled = np.logical_and(everywhere, ids != 0)
         cells.add(y, x, everywhere, image)
         cells.add(y, x, labelled, valid)
         for date in range(dates):

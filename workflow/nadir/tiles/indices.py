@@ -111,7 +111,8 @@ def surface_tests(image: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | Non
             (ndvi < 0.1) & (ndvi > 0) & (nir < 0.05)
         )
     if ndsi is not None:
-        answers["snow"] = (ndsi > 0.4) & (image["nir"] > 0.11) & (image["green"] > 0.10)
+        snow = (ndsi > 0.4) & (image["nir"] > 0.11) & (image["green"] > 0.10)
+        answers["snow"] = snow
     if able["cloud"] and ndvi is not None and ndsi is not None:
         blue, green, red = image["blue"], image["green"], image["red"]
         mean = (blue + green + red) / 3
@@ -120,6 +121,6 @@ def surface_tests(image: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | Non
         cloud &= spread < 0.7 * mean  # whiteness, without the division
         cloud &= blue - 0.5 * red - 0.08 > 0
         cloud &= image["nir"] > 0.75 * image["swir1"]
-        cloud &= ~answers["snow"]
+        cloud &= ~snow
         answers["cloud"] = cloud
     return answers

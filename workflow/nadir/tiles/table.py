@@ -7,8 +7,8 @@ the table's `attrs`, which Parquet keeps.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -85,7 +85,9 @@ def read_split(path: str | os.PathLike[str]) -> pd.DataFrame:
     return _read(path, pd.read_parquet, ("id", "scene", "y", "x", "size", "split"), "split")
 
 
-def _read(path, reader, needs: Sequence[str], what: str):  # type: ignore[no-untyped-def]
+def _read(
+    path: str | os.PathLike[str], reader: Callable[..., Any], needs: Sequence[str], what: str
+) -> Any:
     """Read a Parquet file and see that it has the columns `needs`."""
     remedy = "Delete it, if it is there, and run snakemake again."
     try:
