@@ -1,0 +1,292 @@
+"""Zarr v3 stores: made from a template, written whole shards at a time, read at any window.
+
+A store is a folder of arrays (group) that exactly one job writes; it is renamed into place when
+it is complete and is never changed afterwards. Reading and writing go through TensorStore, which
+releases the GIL, is safe to use from several threads, imports in half the time of zarr-python and
+reads random windows about twice as fast; the result is plain Zarr that anything else reads.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorstore as ts
+
+from nadir.config.scenes import CubeConfig
+from nadir.errors import InputError
+from nadir.provenance.atomic import write_text
+from nadir.raster.blocks import run_blocks
+
+_DIGEST_UNIT = 512  # pixels; a constant of the digest, whatever the layout of the store
+_DIGEST_BLOCK = 2048  # pixels read at a time for it: a multiple of the unit
+_INDEX_CACHE = 32 << 20  # bytes of decoded chunks and shard indices that an open array keeps
+
+_REBUILD = "Delete the manifest beside the store and run snakemake again: it rebuilds both."
+
+Block = tuple[int, int, int, int]
+"""(y, x, height, width) in pixels."""
+
+
+def blocks_of(height: int, width: int, side: int) -> list[Block]:
+    """Return the blocks of at most `side` x `side` pixels that tile a scene, row by row."""
+    return [
+        (y, x, min(side, height - y), min(side, width - x))
+        for y in range(0, height, side)
+        for x in range(0, width, side)
+    ]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Chunks and shards of a store.
+
+    Attributes:
+        chunk: Side of an inner chunk, in pixels.
+        shard: Side of a shard (one file), in pixels: a multiple of `chunk`.
+        codec: "lz4" or "zstd", inside blosc with bit shuffling.
+    """
+
+    chunk: int
+    shard: int
+    codec: str
+
+    @classmethod
+    def of(cls, cfg: CubeConfig, height: int, width: int) -> Layout:
+        """Return the layout for a scene: the configured one, made smaller for small scenes.
+
+        A chunk is never larger than the scene (rounded up to 16 pixels), and a scene has at least
+        2 x 2 shards where its chunks allow, so that its blocks can be worked on in parallel.
+        """
+        longest = max(height, width)
+        chunk = min(cfg.chunk, -(-longest // 16) * 16)
+        half = -(-longest // (2 * chunk)) * chunk
+        return cls(chunk, max(chunk, min(cfg.shard // chunk * chunk, half)), cfg.codec)
+
+
+def _codecs(dtype: np.dtype, inner: list[int], codec: str) -> list[dict[str, Any]]:
+    """Return the codec chain: shards of chunks compressed by blosc with bit shuffling."""
+    little = {"name": "bytes", "configuration": {"endian": "little"}}
+    blosc = {
+        "name": "blosc",
+        "configuration": {
+            "cname": codec,
+            "clevel": 5,
+            "shuffle": "bitshuffle",
+            "typesize": dtype.itemsize,
+            "blocksize": 0,
+        },
+    }
+    plain = little if dtype.itemsize > 1 else {"name": "bytes"}
+    sharding = {
+        "chunk_shape": inner,
+        "codecs": [plain, blosc],
+        "index_codecs": [little, {"name": "crc32c"}],
+    }
+    return [{"name": "sharding_indexed", "configuration": sharding}]
+
+
+def create_group(store: Path, attributes: dict[str, Any]) -> None:
+    """Write the metadata of the group that holds a store's arrays."""
+    group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+    write_text(store / "zarr.json", json.dumps(group, indent=1, sort_keys=True))
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """Template of one array; the last two axes are y and x, all others lie whole in a chunk.
+
+    Attributes:
+        name: Name of the array in its group.
+        dtype: Element type.
+        shape: Shape.
+        axes: Names of the axes.
+        one_each: How many leading axes are cut into chunks of one (1 for `date`).
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    axes: tuple[str, ...]
+    one_each: int = 0
+
+
+def create_array(store: Path, spec: ArraySpec, layout: Layout, attributes: dict[str, Any]) -> None:
+    """Create an array of zeros from its template, replacing nothing.
+
+    Raises:
+        OSError: When the disk is full or not writable.
+    """
+    dtype = np.dtype(spec.dtype)
+    lead = [1] * spec.one_each + list(spec.shape[spec.one_each : -2])
+    metadata = {
+        "shape": list(spec.shape),
+        "data_type": spec.dtype,
+        "chunk_grid": {
+            "name": "regular",
+            "configuration": {"chunk_shape": [*lead, layout.shard, layout.shard]},
+        },
+        "codecs": _codecs(dtype, [*lead, layout.chunk, layout.chunk], layout.codec),
+        "fill_value": False if spec.dtype == "bool" else 0,
+        "dimension_names": list(spec.axes),
+        "attributes": attributes,
+    }
+    place = _place(store / spec.name)
+    try:
+        ts.open({**place, "metadata": metadata, "create": True}).result()
+    except ValueError as error:
+        raise _as_os_error(error) from error
+
+
+def _place(path: Path) -> dict[str, Any]:
+    return {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{path.absolute()}/"}}
+
+
+def _as_os_error(error: ValueError) -> Exception:
+    """Return the operating system's error inside one of TensorStore, else the error itself."""
+    text = str(error)
+    for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if f"os_error_code='{code}'" in text or os.strerror(code) in text:
+            return OSError(code, os.strerror(code))
+    return error
+
+
+class StoredArray:
+    """An array of a store, for reading at any window and, while it is made, for writing blocks.
+
+    Safe to use from several threads. Pickles as its path and reopens; after a fork it reopens too,
+    since TensorStore's threads do not survive one.
+
+    Args:
+        path: Folder of the array.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._opened: tuple[int, Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["path"])
+
+    @property
+    def _array(self) -> Any:
+        opened = self._opened
+        if opened is None or opened[0] != os.getpid():
+            try:
+                context = ts.Context({"cache_pool": {"total_bytes_limit": _INDEX_CACHE}})
+                array = ts.open(_place(self.path), open=True, context=context).result()
+            except ValueError as error:
+                raise InputError(
+                    self.path,
+                    "this array of the store cannot be opened",
+                    _REBUILD,
+                ) from error
+            self._opened = opened = (os.getpid(), array)
+        return opened[1]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape."""
+        return tuple(self._array.shape)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The element type."""
+        return self._array.dtype.numpy_dtype
+
+    def read(self, y: int, x: int, height: int, width: int) -> np.ndarray:
+        """Return the window (..., height, width) at row `y` and column `x`; zeros outside."""
+        array = self._array
+        rows, columns = array.shape[-2:]
+        top, left = max(y, 0), max(x, 0)
+        bottom, right = min(y + height, rows), min(x + width, columns)
+        inside = top < bottom and left < right
+        if inside and (bottom - top, right - left) == (height, width):
+            return self._read(array[..., top:bottom, left:right])
+        result = np.zeros((*array.shape[:-2], height, width), array.dtype.numpy_dtype)
+        if inside:
+            part = self._read(array[..., top:bottom, left:right])
+            result[..., top - y : bottom - y, left - x : right - x] = part
+        return result
+
+    def read_at(
+        self, index: tuple[int, ...], y: int, x: int, height: int, width: int
+    ) -> np.ndarray:
+        """Return a window inside the array at the leading index `index`."""
+        return self._read(self._array[(*index, ..., slice(y, y + height), slice(x, x + width))])
+
+    def _read(self, view: Any) -> np.ndarray:
+        try:
+            return view.read(order="C").result()
+        except ValueError as error:
+            raise InputError(
+                self.path,
+                f"the store is damaged ({str(error).splitlines()[0][:200]})",
+                _REBUILD,
+            ) from error
+
+    def write(self, index: tuple[int, ...], y: int, x: int, values: np.ndarray) -> None:
+        """Write a block that covers whole shards: `values` (..., h, w) at `index`, row y, column x.
+
+        Raises:
+            OSError: When the disk is full or not writable.
+        """
+        height, width = values.shape[-2:]
+        view = self._array[(*index, ..., slice(y, y + height), slice(x, x + width))]
+        try:
+            view.write(values).result()
+        except ValueError as error:
+            raise _as_os_error(error) from error
+
+
+def _unit_digests(block: tuple[str, str, tuple[int, ...], Block]) -> list[tuple[str, bytes]]:
+    """Return position and sha256 of every unit of one block."""
+    path, name, index, (y, x, height, width) = block
+    values = StoredArray(path).read_at(index, y, x, height, width)
+    found = []
+    for v, u, h, w in blocks_of(height, width, _DIGEST_UNIT):
+        unit = np.ascontiguousarray(values[..., v : v + h, u : u + w])
+        where = f"{name}{list(index)} {y + v} {x + u} {unit.shape} {unit.dtype.str}"
+        found.append((where, hashlib.sha256(unit.view(np.uint8).data).digest()))
+    return found
+
+
+def content_digest(
+    store: Path,
+    arrays: Iterable[ArraySpec],
+    facts: dict[str, Any],
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> str:
+    """Return the sha256 of a store's decoded content and of the facts that matter.
+
+    Decoded units of 512 x 512 pixels are hashed one by one, in parallel, and their digests in
+    order of name, index, row and column: independent of codec, chunks and shards.
+
+    Args:
+        store: The folder of the store.
+        arrays: Templates of its arrays.
+        facts: JSON-serializable facts beside the arrays (grid, bands, scale, offset, ...).
+        workers: Threads.
+        scheduler: Address of a Dask scheduler, if any.
+    """
+    items = []
+    for spec in arrays:
+        for index in np.ndindex(*spec.shape[: spec.one_each]):
+            for block in blocks_of(*spec.shape[-2:], _DIGEST_BLOCK):
+                items.append((str(store / spec.name), spec.name, index, block))
+    state = hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode())
+    for found in run_blocks(_unit_digests, items, workers, scheduler, "digest"):
+        for where, digest in found:
+            state.update(where.encode() + digest)
+    return state.hexdigest()
