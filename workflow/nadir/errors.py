@@ -8,9 +8,7 @@ from os import PathLike
 
 
 class NadirError(Exception):
-    """Base of every error that nadir raises on purpose; the command line prints it without a
-    traceback.
-    """
+    """Base of every error that nadir raises on purpose; shown without a traceback."""
 
 
 class _FileError(NadirError):

@@ -6,7 +6,7 @@ are turned into ids when a mask is read, and nowhere else.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -35,15 +35,15 @@ class ClassTable(ConfigModel):
 
     classes: tuple[LandClass, ...] = Field(min_length=2, max_length=64)
     """The classes, in the order of their ids."""
-    nodata: tuple[int, ...] = (0,)
+    nodata: tuple[Annotated[int, Field(ge=0, le=255)], ...] = (0,)
     """Raw values that mean "no label here"."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         values = [item.value for item in self.classes]
         names = [item.name for item in self.classes]
-        for label, items in (("value", values), ("name", names)):
-            twice = sorted({str(item) for item in items if items.count(item) > 1})
+        for label, items in (("value", [str(value) for value in values]), ("name", names)):
+            twice = sorted({item for item in items if items.count(item) > 1})
             if twice:
                 raise ValueError(f"class {label} given twice: {', '.join(twice)}")
         both = sorted(set(values) & set(self.nodata))

@@ -25,8 +25,10 @@ class UNet(ConfigModel):
 
 
 class UNetNoSkip(ConfigModel):
-    """Encoder and transposed-convolution decoder (2048 to 32) without skips, resized bilinearly to
-    the tile.
+    """Encoder and decoder without skips between them.
+
+    The decoder is of transposed convolutions (2048 to 32 channels), its result is resized
+    bilinearly to the tile.
     """
 
     name: Literal["unet_noskip"] = "unet_noskip"
@@ -47,9 +49,7 @@ class UNetScratch(ConfigModel):
 
 
 class RandomForest(ConfigModel):
-    """Per-pixel random forest over the bands of all dates: the baseline that knows no
-    neighbourhood.
-    """
+    """Per-pixel random forest over the bands of all dates: the baseline that sees no context."""
 
     name: Literal["random_forest"] = "random_forest"
     trees: int = Field(default=100, ge=1)

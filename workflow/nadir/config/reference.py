@@ -194,7 +194,8 @@ def _kind(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     """Return an annotation in plain words, with its bounds."""
     bounds = ", ".join(
         f"{sign} {getattr(item, name)}"
-        for item in metadata
+        for given in metadata
+        for item in (given.metadata if isinstance(given, FieldInfo) else [given])
         for name, sign in _SIGNS.items()
         if getattr(item, name, None) is not None
     )

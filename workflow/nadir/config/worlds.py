@@ -41,6 +41,9 @@ class WorldConfig(ConfigModel):
     """Whether the August scene ends at the edge of the swath, in the north-east (no data beyond).
     """
 
+    unmapped_corner: bool = True
+    """Whether the mask ends at the border of the mapped region, in the south-west (0 beyond)."""
+
     variation: float = Field(default=1.0, ge=0, le=4)
     """Strength of the spectral differences between parcels, stands and roofs of one material."""
 

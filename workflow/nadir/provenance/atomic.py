@@ -27,6 +27,9 @@ _WRITE_FAULTS = {
 def write_faults(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn the operating system's write errors into an `OutputError` that names `path`.
 
+    Lacking permission counts only inside the folder of `path`: what the block merely reads is no
+    fault of the output.
+
     Raises:
         OutputError: On a full disk, a used-up quota, a read-only file system or lacking permission.
     """
@@ -36,9 +39,18 @@ def write_faults(path: str | os.PathLike[str]) -> Iterator[None]:
         fault = _WRITE_FAULTS.get(error.errno or 0)
         if fault is None and "No space left" in str(error):  # wrapped by GDAL, which drops errno
             fault = _WRITE_FAULTS[errno.ENOSPC]
-        if fault is None:
+        if fault is None or (error.errno == errno.EACCES and not _concerns(error, path)):
             raise
         raise OutputError(path, *fault) from error
+
+
+def _concerns(error: OSError, path: str | os.PathLike[str]) -> bool:
+    """Tell whether an error is about the folder of `path`; one that names no file may be."""
+    if not isinstance(error.filename, (str, bytes)):
+        return True
+    folder = Path(path).absolute().parent
+    named = Path(os.fsdecode(error.filename)).absolute()
+    return named.is_relative_to(folder) or folder.is_relative_to(named)
 
 
 def remove_path(path: Path) -> None:

@@ -17,13 +17,30 @@ PACKAGE = "nadir"
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _strip_docstrings(tree: ast.AST) -> ast.AST:
-    """Remove docstrings in place; comments are not in a syntax tree to begin with."""
-    holders = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    for node in ast.walk(tree):
-        if isinstance(node, holders) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return tree
+class _Strip(ast.NodeTransformer):
+    """Drops what cannot change behaviour: texts that stand alone, and imports for types only.
+
+    Texts that stand alone are docstrings, also those of attributes; comments are not in a syntax
+    tree to begin with. `pass` goes as well, since it stands where a docstring may.
+    """
+
+    def visit_Pass(self, node: ast.Pass) -> None:
+        return None
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_text else node
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        test = node.test
+        name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
+        return node.orelse if name == "TYPE_CHECKING" else node
+
+
+def _stripped(tree: ast.Module) -> ast.Module:
+    """Return the tree without what cannot change behaviour (changed in place)."""
+    return _Strip().visit(tree)
 
 
 def _source(module: str, root: Path) -> Path | None:
@@ -55,9 +72,9 @@ def _imports(tree: ast.AST, module: str, is_package: bool) -> set[str]:
 @functools.cache
 def _parsed(path: Path, module: str, stamp: tuple[int, int]) -> tuple[str, frozenset[str]]:
     """Return stripped syntax tree as text, and imports, of one file (cached by its stamp)."""
-    tree = ast.parse(path.read_text())
+    tree = _stripped(ast.parse(path.read_text(encoding="utf-8")))
     imports = _imports(tree, module, path.name == "__init__.py")
-    return ast.dump(_strip_docstrings(tree), annotate_fields=False), frozenset(imports)
+    return ast.dump(tree, annotate_fields=False), frozenset(imports)
 
 
 def code_modules(module: str, root: Path = ROOT) -> dict[str, str]:

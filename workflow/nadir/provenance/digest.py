@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nadir.errors import InputError
+from nadir.errors import InputError, OutputError
 from nadir.provenance.atomic import write_json
 
 if TYPE_CHECKING:
     import numpy as np
+
+log = logging.getLogger(__name__)
 
 CACHE = Path(".snakemake") / "nadir-digests"  # one small file per path: no lock is needed
 
@@ -65,9 +68,12 @@ def file_digest(path: str | os.PathLike[str], cache: Path | None = None) -> str:
         record = json.loads(entry.read_text())
         if record["signature"] == signature:
             return record["sha256"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         pass  # absent or torn: hash again
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    write_json(entry, {"path": str(path), "signature": signature, "sha256": digest})
+    try:
+        write_json(entry, {"path": str(path), "signature": signature, "sha256": digest})
+    except (OutputError, OSError) as error:  # the cache is a convenience
+        log.debug("digest of %s not kept: %s", path, error)
     return digest
