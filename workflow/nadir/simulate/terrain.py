@@ -104,11 +104,10 @@ def tabulate_fields(i0, j0, rows, columns, frame, seed):
     """Tabulate the slow fields on the lattice, from node (column i0, row j0).
 
     Returns:
-        (6, rows, columns) float32: coast distance, river distance less the river's half width,
-        eastward and southward displacement of natural borders, the same for mapped borders
-        (unit variance, about).
+        (4, rows, columns) float32: coast distance, river distance less the river's half width,
+        eastward and southward displacement of natural borders, all in metres.
     """
-    out = np.empty((6, rows, columns), np.float32)
+    out = np.empty((4, rows, columns), np.float32)
     for r in range(rows):
         for c in range(columns):
             x, y = np.float64((i0 + c) * LATTICE), np.float64((j0 + r) * LATTICE)
@@ -116,7 +115,4 @@ def tabulate_fields(i0, j0, rows, columns, frame, seed):
             out[1, r, c] = river_distance(x, y, seed) - river_half_width(x, y, seed)
             for k in range(2):
                 out[2 + k, r, c] = 16.0 * fractal_noise(x / 95.0, y / 95.0, 2, 60 + k, seed)
-                out[4 + k, r, c] = 1.5 * gradient_noise(
-                    x / 42.0, y / 42.0, 64 + k, seed
-                ) + 1.5 * gradient_noise(x / 260.0, y / 260.0, 66 + k, seed)
     return out
