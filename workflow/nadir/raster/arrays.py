@@ -39,7 +39,7 @@ class ArrayFile:
         self.source = source
         self.path = source.file
         require_file(self.path)
-        self.axes = source.axes
+        self.axes: str = source.axes
         stored, dtype = self._header()
         if len(stored) == len(self.axes) + 1 and stored[-1] == 1:
             self.axes += "b"  # a label array (rows, columns, 1)

@@ -48,6 +48,8 @@ def name_file_bands(
             f"it has {len(descriptions)} bands where {len(wanted)} are wanted: {', '.join(wanted)}",
             "Name the file's bands, in its order, in `file_bands`.",
         )
+    for name, description in zip(wanted, descriptions, strict=True):
+        check_description(path, name, description)
     return list(wanted)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import rasterio
 import tifffile
+from rasterio._err import CPLE_BaseError  # rasterio raises it, but names it nowhere else
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
@@ -21,6 +22,9 @@ from nadir.errors import InputError
 # GDAL reads this once, at its first block: block-shaped reads gain nothing from the default of 5 %
 # of the memory, and each process would take it (research: decoding is 1.4 times faster with 64 MB).
 os.environ.setdefault("GDAL_CACHEMAX", "64")
+
+GDAL_ERRORS = (RasterioError, CPLE_BaseError)
+"""What a failing call into GDAL may raise."""
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """First bytes of classic and Big TIFF, little and big endian."""
@@ -67,7 +71,7 @@ def open_raster(path: str) -> DatasetReader:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # reported as "no CRS" instead
             # Handles of two threads must not share state inside GDAL.
             dataset = rasterio.open(path, sharing=False)
-    except RasterioError as error:
+    except GDAL_ERRORS as error:
         check_complete(path)
         raise InputError(
             path,
@@ -95,7 +99,7 @@ def read_faults(path: str) -> Iterator[None]:
     """Turn a failing read of `path` into an `InputError` that names the file."""
     try:
         yield
-    except (RasterioError, OSError) as error:
+    except (*GDAL_ERRORS, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the operating system's own fault (too many open files, ...), not the file's
         raise InputError(

@@ -57,13 +57,13 @@ def _taps(centers: np.ndarray, size: int, kernel: str) -> tuple[np.ndarray, np.n
 
 def _gather(values: np.ndarray, index: np.ndarray, weight: np.ndarray, axis: int) -> np.ndarray:
     """Return the weighted sum over taps along `axis` (-1 or -2)."""
-    total = None
+    total = np.zeros((), np.float32)
     for tap in range(index.shape[1]):
         shape = (-1,) if axis == -1 else (-1, 1)
         part = values.take(index[:, tap], axis=axis) * weight[:, tap].astype(np.float32).reshape(
             shape
         )
-        total = part if total is None else total + part
+        total = total + part
     return total
 
 

@@ -219,9 +219,9 @@ def open_source(config: ImageSource, bands: tuple[str, ...]) -> RasterSource:
 def _parts(config: ImageSource, bands: tuple[str, ...]) -> list[Part]:
     """Return the files to read, with the bands that each contributes."""
     if config.file:
-        layer = RasterLayer(config.file, config.grid)
-        names = name_file_bands(layer.path, layer.descriptions, config.file_bands, bands)
-        return [Part(layer, [names.index(band) for band in bands], list(range(len(bands))))]
+        raster = RasterLayer(config.file, config.grid)
+        order = name_file_bands(raster.path, raster.descriptions, config.file_bands, bands)
+        return [Part(raster, [order.index(band) for band in bands], list(range(len(bands))))]
     if config.files:
         need_bands(bands, list(config.files), next(iter(config.files.values())), "files")
         return [_single(config, band, position) for position, band in enumerate(bands)]
