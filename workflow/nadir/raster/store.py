@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorstore as ts
@@ -24,6 +24,9 @@ from nadir.config.scenes import CubeConfig
 from nadir.errors import InputError
 from nadir.provenance.atomic import write_text
 from nadir.raster.blocks import run_blocks
+
+if TYPE_CHECKING:
+    import dask.array
 
 _DIGEST_UNIT = 512  # pixels; a constant of the digest, whatever the layout of the store
 _DIGEST_BLOCK = 2048  # pixels read at a time for it: a multiple of the unit
@@ -223,7 +226,18 @@ class StoredArray:
         self, index: tuple[int, ...], y: int, x: int, height: int, width: int
     ) -> np.ndarray:
         """Return a window inside the array at the leading index `index`."""
-        return self._read(self._array[(*index, ..., slice(y, y + height), slice(x, x + width))])
+        return self.read_index((*index, ..., slice(y, y + height), slice(x, x + width)))
+
+    def read_index(self, index: Any) -> np.ndarray:
+        """Return what a NumPy-like index of slices and integers selects."""
+        return self._read(self._array[index])
+
+    def dask(self) -> dask.array.Array:
+        """Return the array as a lazy Dask array, one block a shard."""
+        import dask.array  # seconds, which most readers need not pay
+
+        chunks = self._array.chunk_layout.write_chunk.shape
+        return dask.array.from_array(_Sliced(self), chunks=chunks, asarray=False, name=False)
 
     def _read(self, view: Any) -> np.ndarray:
         try:
@@ -247,6 +261,17 @@ class StoredArray:
             view.write(values).result()
         except ValueError as error:
             raise _as_os_error(error) from error
+
+
+class _Sliced:
+    """What Dask asks of an array, over a `StoredArray`."""
+
+    def __init__(self, array: StoredArray) -> None:
+        self.array = array
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, len(array.shape)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        return self.array.read_index(index)
 
 
 def _unit_digests(block: tuple[str, str, tuple[int, ...], Block]) -> list[tuple[str, bytes]]:
