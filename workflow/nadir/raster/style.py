@@ -39,7 +39,7 @@ RIGHT, WRONG = "#e3e7ea", "#d6336c"
 DPI = 140
 """Resolution of saved pictures, in dots per inch."""
 
-_LOOK: dict[str, Any] = {
+_LOOK: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # comes with Matplotlib, so looks alike everywhere
     "font.size": 9,

@@ -74,8 +74,8 @@ def draw_confusion(
 
 def _heading(title: str, split: str, scores: dict[str, Any]) -> str:
     """Return the line over the matrix."""
-    parts = [f"{split} pixels: {short_count(scores['pixels']['scored'])}"]
-    for key, label in (("miou", "mean IoU"), ("overall_accuracy", "accuracy"), ("kappa", "kappa")):
+    parts = [f"{split} pixels: {short_count(scores['pixels'])}"]
+    for key, label in (("miou", "mean IoU"), ("accuracy", "accuracy"), ("kappa", "kappa")):
         value = scores.get(key)
         if value is not None and np.isfinite(value):
             parts.append(f"{label} {value:.3f}")

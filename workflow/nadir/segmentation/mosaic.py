@@ -109,7 +109,7 @@ class Mosaic:
 
 def _write(file: int, values: NDArray[Any], offset: int) -> None:
     """Write a contiguous array at a byte offset, whole."""
-    data = memoryview(values.reshape(-1).view(np.uint8))
+    data = values.reshape(-1).view(np.uint8).data
     while data:
         written = os.pwrite(file, data, offset)
         data, offset = data[written:], offset + written
@@ -121,7 +121,7 @@ def _read(file: int, values: NDArray[Any], offset: int) -> None:
     Raises:
         EOFError: When the file ends before.
     """
-    data = memoryview(values.reshape(-1).view(np.uint8))
+    data = values.reshape(-1).view(np.uint8).data
     while data:
         count = os.preadv(file, [data], offset)
         if not count:
