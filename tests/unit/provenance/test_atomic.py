@@ -67,9 +67,12 @@ def test_full_disk_behind_a_library_that_drops_errno(tmp_path):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
 def test_really_full_device(tmp_path):
-    with pytest.raises(OutputError, match="the disk is full"):
-        with atomic.atomic_path(tmp_path / "x"), open("/dev/full", "wb", buffering=0) as full:
-            full.write(b"data")
+    with (
+        open("/dev/full", "wb", buffering=0) as full,
+        pytest.raises(OutputError, match="the disk is full"),
+        atomic.atomic_path(tmp_path / "x"),
+    ):
+        full.write(b"data")
 
 
 def test_unreadable_input_is_no_fault_of_the_output(tmp_path):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from nadir.config.base import ConfigModel, Name
 from nadir.config.classes import CLASS_TABLES, ClassTable
@@ -47,6 +47,14 @@ class DatasetConfig(ConfigModel):
     """Tiles and filters."""
     split: SplitConfig = SplitConfig()
     """Training, validation and test."""
+
+    @field_validator("bands")
+    @classmethod
+    def _distinct_bands(cls, bands: tuple[str, ...]) -> tuple[str, ...]:
+        twice = sorted({band for band in bands if bands.count(band) > 1})
+        if twice:
+            raise ValueError(f"band given twice: {', '.join(twice)}")
+        return bands
 
     @property
     def table(self) -> ClassTable:
@@ -118,6 +126,8 @@ def load_config(raw: dict[str, Any]) -> Config:
     Raises:
         ConfigError: With every fault found.
     """
+    if not isinstance(raw, dict):
+        raise ConfigError([f"(top level): must be keys and values, not {type(raw).__name__}"])
     problems: list[str] = []
     expanded = _expand(raw, "", problems)
     filled = _fill_recipes(expanded, problems)
@@ -205,13 +215,17 @@ def _fill_recipes(raw: dict[str, Any], problems: list[str]) -> dict[str, Any]:
         merged = {}
         for name, experiment in experiments.items():
             recipe = experiment.get("recipe") if isinstance(experiment, dict) else None
-            if recipe is not None and recipe not in RECIPES:
+            if recipe is None:
+                merged[name] = experiment
+            elif isinstance(recipe, str) and recipe in RECIPES:
+                merged[name] = merge(RECIPES[recipe], experiment)
+            else:
                 problems.append(
                     f"{job}.experiments.{name}.recipe: no recipe {recipe!r}"
                     f"{did_you_mean(str(recipe), RECIPES)} (there are: {', '.join(RECIPES)})"
                 )
-            known = RECIPES.get(recipe) if isinstance(recipe, str) else None
-            merged[name] = merge(known, experiment) if known else experiment
+                # What the recipe would have said is unknown, so its absence is no further fault.
+                merged[name] = {k: v for k, v in experiment.items() if k not in ("recipe", "model")}
         filled[job] = {**section, "experiments": merged}
     return filled
 
@@ -262,11 +276,14 @@ def _dataset_ends(worlds: dict[str, Any], path: str, dataset: DatasetConfig) -> 
     if not _has_known_classes(dataset):
         hint = did_you_mean(str(dataset.classes), CLASS_TABLES)
         yield (
-            f"{path}.classes: no class table {dataset.classes!r}{hint}; "
-            f"name one of {list(CLASS_TABLES)} or write it out"
+            f"{path}.classes: no class table {dataset.classes!r}{hint} "
+            f"(there are: {', '.join(CLASS_TABLES)}; or write one out)"
         )
         return
     names = dataset.table.names[1:]
+    water = dataset.tiles.water_class
+    if water not in names and "water_class" in dataset.tiles.model_fields_set:
+        yield f"{path}.tiles.water_class: no class {water!r}{did_you_mean(water, names)}"
     for class_name in dataset.labels.weights:
         if class_name not in names:
             hint = did_you_mean(class_name, names)
@@ -284,7 +301,7 @@ def _class_name_ends(
         return
     names = dataset.table.names[1:]
     rare = experiment.train.augment.rare_classes
-    if experiment.recipe and not set(rare) & set(names):
+    if rare == _rare_classes_of(experiment.recipe):
         rare = ()  # a recipe's list of rare classes means nothing to another class table
     for key, given in (
         ("loss.manual", experiment.train.loss.manual),
@@ -294,6 +311,10 @@ def _class_name_ends(
             if class_name not in names:
                 hint = did_you_mean(class_name, names)
                 yield f"{path}.train.{key}: {dataset_name} has no class {class_name!r}{hint}"
+
+
+def _rare_classes_of(recipe: str | None) -> tuple[str, ...]:
+    return tuple(_section(RECIPES, recipe or "", "train", "augment").get("rare_classes", ()))
 
 
 def _buffer_ends(

@@ -10,33 +10,79 @@ from pydantic import BaseModel, ValidationError
 
 from nadir.errors import did_you_mean
 
+_PHRASES = {
+    "string_type": "must be text",
+    "string_too_short": "must not be empty",
+    "string_pattern_mismatch": "must look like {pattern}",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "too_short": "must have {min_length} or more entries",
+    "too_long": "must have {max_length} or fewer entries",
+    "dict_type": "must be a section of keys and values",
+    "model_type": "must be a section of keys and values",
+    "model_attributes_type": "must be a section of keys and values",
+}
+"""Kind of a pydantic error -> what to say, with the parts of its context."""
+
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """Return one line for each fault: dotted path, what is wrong, value, nearest valid name."""
-    return [_line(item, model) for item in error.errors(include_url=False)]
+    items = error.errors(include_url=False)
+    places = [tuple(_visible(_location(item), model)) for item in items]
+    lines = []
+    for item, place in zip(items, places, strict=True):
+        # A fault inside a value also makes its container seem too short, or of another kind.
+        inside = any(len(other) > len(place) and other[: len(place)] == place for other in places)
+        beside = places.count(place) > 1 and isinstance(item["input"], dict)
+        hidden = {"too_short": inside, "string_type": inside or beside}
+        if hidden.get(item["type"]):
+            continue
+        lines.append(_line(item, place, model))
+    return list(dict.fromkeys(lines))
 
 
-def _line(item: Any, model: type[BaseModel]) -> str:
-    location = [part for part in item["loc"] if part != "[key]"]
-    path = ".".join(str(part) for part in _visible(location, model)) or "(top level)"
-    kind, value = item["type"], item.get("input")
+def _location(item: Any) -> list[Any]:
+    return [part for part in item["loc"] if part != "[key]"]
+
+
+def _line(item: Any, place: tuple[Any, ...], model: type[BaseModel]) -> str:
+    path = ".".join(str(part) for part in place) or "(top level)"
+    kind, value, context = item["type"], item.get("input"), item.get("ctx", {})
     if kind == "extra_forbidden":
-        known = _fields_at(location[:-1], model)
+        known = _fields_at(_location(item)[:-1], model)
         listed = f" (known keys: {', '.join(known)})" if known else ""
-        return f"{path}: unknown key{did_you_mean(str(location[-1]), known)}{listed}"
+        return f"{path}: unknown key{did_you_mean(str(place[-1]), known)}{listed}"
     if kind == "missing":
-        return f"{path}: this key is required"
+        missing = "entry" if isinstance(place[-1], int) else "key"
+        return f"{path}: this {missing} is required"
     if kind == "literal_error":
-        expected = item["ctx"]["expected"]
-        return f"{path}: {value!r} is not known{_hint(value, expected)}; one of {expected}"
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        expected = item["ctx"].get("expected_tags", "")
-        tag = item["ctx"].get("tag", "")
-        return f"{path}.name: {tag!r} is not known{_hint(tag, expected)}; one of {expected}"
-    message = item["msg"].removeprefix("Value error, ")
+        expected = context["expected"]
+        return f"{path}: {value!r} is not known{_hint(value, expected)} (there are: {expected})"
+    if kind == "union_tag_invalid":
+        expected, tag = context["expected_tags"], context["tag"]
+        return f"{path}.name: {tag!r} is not known{_hint(tag, expected)} (there are: {expected})"
+    if kind == "union_tag_not_found":
+        tags = [_tag(member) for member in _members_at(_location(item), model)]
+        return f"{path}.name: this key is required (there are: {', '.join(map(repr, tags))})"
+    phrase = _PHRASES.get(kind)
+    message = phrase.format(**context) if phrase else item["msg"].removeprefix("Value error, ")
+    if value is None:
+        return f"{path}: {message} (it is empty)"
     if isinstance(value, (dict, list, tuple, BaseModel)):
         return f"{path}: {message}"
-    return f"{path}: {message[:1].lower() + message[1:]} (it is {value!r})"
+    return f"{path}: {message} (it is {value!r})"
 
 
 def _hint(value: Any, expected: str) -> str:
@@ -59,7 +105,10 @@ def _visible(location: list[Any], model: type[BaseModel]) -> list[Any]:
 
 
 def _is_member(part: Any, members: list[Any]) -> bool:
-    return any(getattr(member, "__name__", None) == part for member in members) or part == "str"
+    """Tell whether part of a location names a union's member (a class, a type, a validator)."""
+    text = str(part)
+    names = {getattr(member, "__name__", None) for member in members}
+    return text in names | {"str", "float", "int", "literal['nan']"} or text.startswith("function-")
 
 
 def _options(annotation: Any) -> list[Any]:
@@ -89,8 +138,8 @@ def _inside(annotation: Any, part: Any) -> Any:
     return None
 
 
-def _fields_at(location: list[Any], model: type[BaseModel]) -> list[str]:
-    """Return the keys that may stand at a location."""
+def _members_at(location: list[Any], model: type[BaseModel]) -> list[type[BaseModel]]:
+    """Return the models that may stand at a location."""
     members: list[Any] = [model]
     for part in location:
         inner = [found for member in members if (found := _inside(member, part)) is not None]
@@ -98,12 +147,12 @@ def _fields_at(location: list[Any], model: type[BaseModel]) -> list[str]:
             members = [option for found in inner for option in _options(found)]
         else:  # a union's tag: keep the member it names
             members = [m for m in members if _tag(m) == part] or members
-    names = [
-        name
-        for member in members
-        if isinstance(member, type) and issubclass(member, BaseModel)
-        for name in member.model_fields
-    ]
+    return [m for m in members if isinstance(m, type) and issubclass(m, BaseModel)]
+
+
+def _fields_at(location: list[Any], model: type[BaseModel]) -> list[str]:
+    """Return the keys that may stand at a location."""
+    names = [name for member in _members_at(location, model) for name in member.model_fields]
     return list(dict.fromkeys(names))
 
 
