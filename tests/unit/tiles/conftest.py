@@ -23,13 +23,14 @@ class MemoryCube:
     grid: Grid
     dates: list[str] = field(default_factory=lambda: ["april", "august"])
     bands: tuple[str, ...] = BANDS
-    scale: list[float] = field(default_factory=lambda: [1e-4, 1e-4])
-    offset: list[float] = field(default_factory=lambda: [-1000.0, -1000.0])
+    scale: dict[str, float] = field(default_factory=lambda: {"april": 1e-4, "august": 1e-4})
+    offset: dict[str, float] = field(default_factory=lambda: {"april": -1e3, "august": -1e3})
 
     def __post_init__(self) -> None:
         self.reads = np.zeros(self.grid.shape, int)
 
-    def read(self, y: int, x: int, h: int, w: int) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, y: int, x: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        h, w = height, width
         self.reads[y : y + h, x : x + w] += 1
         return self.data[:, :, y : y + h, x : x + w], self.valid[:, y : y + h, x : x + w]
 
@@ -40,8 +41,8 @@ class MemoryLabels:
 
     ids: np.ndarray  # (y, x) uint8
 
-    def hard(self, y: int, x: int, h: int, w: int) -> np.ndarray:
-        return self.ids[y : y + h, x : x + w]
+    def hard(self, y: int, x: int, height: int, width: int) -> np.ndarray:
+        return self.ids[y : y + height, x : x + width]
 
 
 def make_grid(

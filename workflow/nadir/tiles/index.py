@@ -180,18 +180,17 @@ def _count(
             labelled = np.logical_and(everywhere, ids != 0)
         cells.add(y, x, everywhere, image)
         cells.add(y, x, labelled, valid)
-        for date in range(dates):
+        for date, name in enumerate(cube.dates):
             channel = dated + date * per_date
             cells.add(y, x, good[date], channel)
-            encoding = (float(cube.scale[date]), float(cube.offset[date]))
+            scale, offset = np.float32(cube.scale[name]), np.float32(cube.offset[name])
             for top in range(0, h, _STRIP):
                 rows = slice(top, top + _STRIP)
                 seen = good[date, rows]
                 if not seen.any():
                     continue
                 strip = {
-                    role: (raw[date, band, rows].astype(np.float32) + np.float32(encoding[1]))
-                    * np.float32(encoding[0])
+                    role: (raw[date, band, rows].astype(np.float32) + offset) * scale
                     for role, band in roles.items()
                 }
                 for number, hit in enumerate(surface_tests(strip).values(), start=1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -17,22 +17,22 @@ class CubeLike(Protocol):
         grid: Where its pixels lie.
         dates: Names of the dates.
         bands: Names of the bands.
-        scale: By date; reflectance = scale * (raw + offset).
-        offset: By date.
+        scale: Date -> scale; reflectance = scale * (raw + offset).
+        offset: Date -> offset.
     """
 
     grid: Grid
     dates: Sequence[str]
     bands: Sequence[str]
-    scale: Sequence[float]
-    offset: Sequence[float]
+    scale: Mapping[str, float]
+    offset: Mapping[str, float]
 
-    def read(self, y: int, x: int, h: int, w: int) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, y: int, x: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """Return raw values (date, band, h, w) uint16 and validity (date, h, w) bool."""
 
 
 class LabelsLike(Protocol):
     """Labels of one scene; `nadir.raster.labels.Labels` has this face."""
 
-    def hard(self, y: int, x: int, h: int, w: int) -> np.ndarray:
+    def hard(self, y: int, x: int, height: int, width: int) -> np.ndarray:
         """Return class ids (h, w) uint8, 0 for no data."""
