@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -175,20 +176,10 @@ class MapWriter:
         }
         if self.table is None:
             options["PREDICTOR"] = "YES"
-        try:
+        with gdal_write_faults(self.path, self._folder, 2 * self._raw.stat().st_size):
             # GDAL puts its own temporary files beside the target: inside the folder that goes.
             rasterio.shutil.copy(str(source), str(target), driver="COG", **options)
             check_complete(str(target))
-        except (*GDAL_ERRORS, InputError) as error:
-            # GDAL reports a full disk in many words, after it has freed its own temporary files.
-            room = 2 * self._raw.stat().st_size
-            if "No space left" in str(error) or shutil.disk_usage(self._folder).free < room:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
-            raise OutputError(
-                self.path,
-                f"GDAL cannot write it ({first_line(error)})",
-                "Check the results folder, then run the command again.",
-            ) from error
         with open(target, "rb") as file:
             os.fsync(file.fileno())
         os.replace(target, self.path)
@@ -205,7 +196,7 @@ class MapWriter:
         size = self.dtype.itemsize
         a, b, c, d, e, f = self.grid.transform
         transform = ", ".join(repr(float(value)) for value in (c, a, b, f, d, e))
-        names = _class_tags(self.table) if self.table else {}
+        names = class_tags(dict(enumerate(self.table.names))) if self.table else {}
         return "\n".join(
             [
                 f'<VRTDataset rasterXSize="{self.grid.width}" rasterYSize="{self.grid.height}">',
@@ -228,6 +219,34 @@ class MapWriter:
         )
 
 
+@contextmanager
+def gdal_write_faults(path: str | os.PathLike[str], folder: Path, room: int) -> Iterator[None]:
+    """Turn GDAL's write errors into an `OutputError` that names `path`.
+
+    GDAL reports a full disk in many words, and after it has freed its own temporary files.
+
+    Args:
+        path: The file to name.
+        folder: Where it is written.
+        room: Bytes; when fewer are free there, a failed write counts as a full disk.
+    """
+    try:
+        yield
+    except (*GDAL_ERRORS, InputError) as error:
+        mine = not isinstance(error, InputError) or Path(error.file).parent == folder
+        if not mine:
+            raise  # bad input while writing, not a fault of writing
+        if "No space left" in str(error) or shutil.disk_usage(folder).free < room:
+            raise OutputError(
+                path, "the disk is full", "Free some space, then run the same command again."
+            ) from error
+        raise OutputError(
+            path,
+            f"GDAL cannot write it ({first_line(error)})",
+            "Check the results folder, then run the command again.",
+        ) from error
+
+
 def _reserve(file: int, size: int) -> None:
     """Reserve room for a file, zero-filled, so that a full disk shows before the work."""
     if hasattr(os, "posix_fallocate"):
@@ -248,18 +267,20 @@ def _metadata(items: dict[str, str]) -> str:
     return f"<Metadata>{''.join(rows)}</Metadata>"
 
 
-def _class_tags(table: ClassTable) -> dict[str, str]:
-    return {f"{CLASS_TAG}{number}": name for number, name in enumerate(table.names)}
+def class_tags(names: dict[int, str]) -> dict[str, str]:
+    """Return the band metadata items that name classes by pixel value."""
+    return {f"{CLASS_TAG}{value}": name for value, name in names.items()}
 
 
-def _rgb(color: str) -> tuple[int, int, int]:
+def rgb(color: str) -> tuple[int, int, int]:
+    """Return `#rrggbb` as (red, green, blue), 0 to 255."""
     return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
 def palette(table: ClassTable) -> dict[int, tuple[int, int, int, int]]:
     """Return id -> (red, green, blue, alpha), 0 to 255; no data is transparent."""
     return {
-        number: (*_rgb(color), 255 if number else 0) for number, color in enumerate(table.colors)
+        number: (*rgb(color), 255 if number else 0) for number, color in enumerate(table.colors)
     }
 
 

@@ -1,0 +1,283 @@
+"""Making a fine mask file where labels come as polygons or as an array."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import shapely
+from affine import Affine
+from pyproj import CRS
+from rasterio.features import rasterize
+from rasterio.io import DatasetWriter
+from rasterio.windows import Window
+
+from nadir.config.classes import UNKNOWN, ClassTable
+from nadir.config.scenes import ArraySource, MaskSource
+from nadir.errors import InputError
+from nadir.provenance.atomic import atomic_path
+from nadir.raster.arrays import ArrayFile
+from nadir.raster.cog import class_tags, gdal_write_faults, rgb
+from nadir.raster.geotiff import check_complete
+from nadir.raster.grid import Grid, same_crs
+from nadir.raster.masks import MaskReader
+from nadir.raster.vectors import VectorFacts, inspect_vector, read_polygons
+
+log = logging.getLogger(__name__)
+
+TILE = 512
+"""Side of a tile of the mask file."""
+STEP = 4 * TILE
+"""Side of the blocks that are burnt at a time: bounds the memory (4 MB of pixels)."""
+
+
+def prepare_mask(
+    config: MaskSource, image: Grid, table: ClassTable, path: str | os.PathLike[str]
+) -> Path:
+    """Return a raster of fine labels for a mask of any kind, made at `path` where needed.
+
+    Args:
+        config: Where the labels come from.
+        image: Grid of the image that they belong to.
+        table: The classes.
+        path: GeoTIFF to make from polygons or from an array.
+
+    Returns:
+        `path`, or the mask's own file when it is a raster already (nothing is made then).
+
+    Raises:
+        InputError: As `burn_vector` and `export_mask`.
+        OutputError: When the disk is full or not writable.
+    """
+    if config.file:
+        return Path(config.file)
+    if config.vector:
+        return burn_vector(config, image, table, path)
+    assert config.array is not None  # the model holds exactly one of the three
+    return export_mask(config.array, image, table, path)
+
+
+def burn_vector(
+    config: MaskSource, image: Grid, table: ClassTable, path: str | os.PathLike[str]
+) -> Path:
+    """Burn polygons into a fine mask of raw class values.
+
+    A pixel belongs to the polygon that holds its center; where polygons overlap, the one that
+    stands later in the file wins. The mask covers the labelled part of the image, tile by tile
+    in bounded memory; tiles without labels take no room.
+
+    Args:
+        config: The source, with `vector`, `field` and `resolution` (m).
+        image: Grid of the image.
+        table: The classes; the ground between polygons gets its first no-data value.
+        path: GeoTIFF to make: uint8, tiled, DEFLATE, with palette and class names.
+
+    Returns:
+        `path`.
+
+    Raises:
+        InputError: As `nadir.raster.vectors.inspect_vector`; when no polygon lies on the image.
+        OutputError: When the disk is full or not writable.
+    """
+    fill = _fill_value(table)
+    facts = inspect_vector(config, table)
+    crs = label_crs(image, facts)
+    shapes, values = read_polygons(config, table, crs)
+    grid = label_grid(image, crs, config.resolution, tuple(shapely.total_bounds(shapes)))
+    if grid is None:
+        raise InputError(
+            str(config.vector),
+            f"none of its {len(shapes)} polygons lies on the image",
+            "Give the labels of this scene; check the CRS of both files.",
+        )
+    log.info("burning %d polygons into %d x %d pixels", len(shapes), grid.height, grid.width)
+    tree = shapely.STRtree(shapes)
+    with _create(path, grid, table, fill) as dataset:
+        for y, x, height, width in _blocks(grid):
+            block = grid.window(y, x, height, width)
+            inside = np.sort(tree.query(block.footprint(0, 0, height, width)))  # the file's order
+            if not inside.size:
+                continue
+            burnt = rasterize(
+                [(shapes[index], int(values[index])) for index in inside],
+                out_shape=(height, width),
+                fill=fill,
+                transform=block.affine,
+                dtype="uint8",
+            )
+            dataset.write(burnt, 1, window=Window(x, y, width, height))
+    return Path(path)
+
+
+def export_mask(
+    source: ArraySource, image: Grid, table: ClassTable, path: str | os.PathLike[str]
+) -> Path:
+    """Write a label array on the image's grid as a mask of raw class values.
+
+    Args:
+        source: The array, of one band.
+        image: Grid of the image, whose shape the array must have.
+        table: The classes.
+        path: GeoTIFF to make, as from `burn_vector`.
+
+    Returns:
+        `path`.
+
+    Raises:
+        InputError: When the array's shape differs from the image's, or its values are outside the
+            class table.
+        OutputError: When the disk is full or not writable.
+    """
+    mask = LabelArray(source, image)
+    reader = MaskReader(mask, table)
+    fill = _fill_value(table)
+    with _create(path, image, table, fill) as dataset:
+        for window in _blocks(image):
+            y, x, height, width = window
+            ids = reader.translate(raw := mask.read(*window))
+            if (ids == UNKNOWN).any():
+                raise reader.unknown_error(*window)
+            labels = np.where(ids == 0, fill, raw).astype(np.uint8)
+            dataset.write(labels, 1, window=Window(x, y, width, height))
+    return Path(path)
+
+
+class LabelArray:
+    """A label array in a file, as a mask on the grid of its image (see `masks.RawMask`).
+
+    Args:
+        source: The array.
+        image: Grid of the image.
+
+    Raises:
+        InputError: When the array is not one band of integers of the image's shape.
+    """
+
+    nodata: float | None = None
+
+    def __init__(self, source: ArraySource, image: Grid) -> None:
+        self.array = ArrayFile(source)
+        self.name, self.grid, self.dtype = source.file, image, self.array.dtype
+        if self.dtype.kind not in "iu":
+            raise InputError(
+                self.name,
+                f"its labels are {self.dtype}, not integers",
+                "Give integer class values.",
+            )
+        if self.array.shape != (1, *image.shape):
+            raise InputError(
+                self.name,
+                f"its labels have the shape {self.array.shape} (band, y, x), "
+                f"the image has {(1, *image.shape)}",
+                "Give one label a pixel of the image; check `axes` and `key`.",
+            )
+
+    def read(self, y: int, x: int, height: int, width: int) -> np.ndarray:
+        """Return raw values (height, width) of a window inside the grid."""
+        return self.array.read(y, x, height, width)[0]
+
+
+def _fill_value(table: ClassTable) -> int:
+    """Return the value of unlabelled ground: the table's own if it fits, else 255 (no class)."""
+    return next((value for value in table.nodata if 0 <= value <= 255), 255)
+
+
+def label_crs(image: Grid, facts: VectorFacts) -> str:
+    """Return the CRS to burn in: the image's or the labels' if in metres, else a UTM zone."""
+    if is_metric(image.crs):
+        return image.crs
+    if is_metric(facts.crs):
+        return facts.crs
+    left, bottom, right, top = facts.bounds
+    middle = shapely.Point((left + right) / 2, (bottom + top) / 2)
+    from geopandas import GeoSeries  # geopandas knows how to choose a zone
+
+    return GeoSeries([middle], crs=facts.crs).estimate_utm_crs().to_string()
+
+
+def is_metric(crs: str) -> bool:
+    """Whether a CRS is plane, in metres (a projection, or a local system)."""
+    parsed = CRS.from_user_input(crs)
+    if parsed.is_geographic or parsed.is_geocentric:
+        return False
+    return all(axis.unit_name in ("metre", "meter") for axis in parsed.axis_info[:2])
+
+
+def label_grid(image: Grid, crs: str, resolution: float, bounds: tuple[float, ...]) -> Grid | None:
+    """Return the grid of a mask over the labelled part of an image.
+
+    Args:
+        image: Grid of the image.
+        crs: Plane CRS of the mask, in metres.
+        resolution: Wanted pixel, m.
+        bounds: (left, bottom, right, top) of the labels in `crs`.
+
+    Returns:
+        In the image's CRS: whole image pixels, each cut into factor x factor, the whole factor
+        that comes nearest to `resolution`. In another CRS: pixels of `resolution`, corners at
+        multiples of it. None when labels and image share no ground.
+    """
+    left, bottom, right, top = bounds
+    if same_crs(crs, image.crs):
+        corners = [~image.affine * (x, y) for x in (left, right) for y in (bottom, top)]
+        columns, rows = zip(*corners, strict=True)
+        x0, x1 = max(0, math.floor(min(columns))), min(image.width, math.ceil(max(columns)))
+        y0, y1 = max(0, math.floor(min(rows))), min(image.height, math.ceil(max(rows)))
+        if x0 >= x1 or y0 >= y1:
+            return None
+        factor = max(1, round(max(image.resolution) / resolution))
+        part = image.window(y0, x0, y1 - y0, x1 - x0)
+        fine = part.affine * Affine.scale(1 / factor)
+        return Grid(image.crs, tuple(fine)[:6], part.height * factor, part.width * factor)
+    image_left, image_bottom, image_right, image_top = image.bounds_in(crs)
+    x0 = math.floor(max(left, image_left) / resolution)
+    x1 = math.ceil(min(right, image_right) / resolution)
+    y0 = math.ceil(min(top, image_top) / resolution)
+    y1 = math.floor(max(bottom, image_bottom) / resolution)
+    if x0 >= x1 or y0 <= y1:
+        return None
+    transform = (resolution, 0.0, x0 * resolution, 0.0, -resolution, y0 * resolution)
+    return Grid(crs, transform, y0 - y1, x1 - x0)
+
+
+def _blocks(grid: Grid) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the blocks (y, x, height, width) of a grid, row by row."""
+    for y in range(0, grid.height, STEP):
+        for x in range(0, grid.width, STEP):
+            yield y, x, min(STEP, grid.height - y), min(STEP, grid.width - x)
+
+
+@contextmanager
+def _create(
+    path: str | os.PathLike[str], grid: Grid, table: ClassTable, fill: int
+) -> Iterator[DatasetWriter]:
+    """Yield a mask file to write, which takes its name when the block ends without an error."""
+    profile = {
+        "driver": "GTiff",
+        "height": grid.height,
+        "width": grid.width,
+        "count": 1,
+        "dtype": "uint8",
+        "crs": grid.crs,
+        "transform": grid.affine,
+        "nodata": fill,
+        "tiled": True,
+        "blockxsize": TILE,
+        "blockysize": TILE,
+        "compress": "deflate",
+        "sparse_ok": True,
+        "bigtiff": "if_safer",
+    }
+    with atomic_path(path, ".tif") as temporary, gdal_write_faults(path, temporary.parent, 1 << 20):
+        with rasterio.open(temporary, "w", **profile) as dataset:
+            dataset.set_band_description(1, "class")
+            dataset.write_colormap(1, {item.value: rgb(item.color) for item in table.classes})
+            dataset.update_tags(1, **class_tags({item.value: item.name for item in table.classes}))
+            yield dataset
+        check_complete(str(temporary))  # closing a dataset hides failed writes

@@ -1,0 +1,185 @@
+"""Hand-drawn labels: polygons with a class attribute, read and checked against the class table."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pyogrio
+import shapely
+from pyogrio.errors import DataLayerError, DataSourceError
+
+from nadir.config.classes import ClassTable
+from nadir.config.scenes import MaskSource
+from nadir.errors import InputError, did_you_mean
+from nadir.raster.geotiff import first_line, require_file
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class VectorFacts:
+    """What is known of a vector file without its geometries.
+
+    Attributes:
+        crs: Its CRS, as text.
+        features: Number of features.
+        bounds: (left, bottom, right, top) in its CRS.
+        counts: Raw class value -> features.
+    """
+
+    crs: str
+    features: int
+    bounds: tuple[float, float, float, float]
+    counts: dict[int, int]
+
+
+def inspect_vector(config: MaskSource, table: ClassTable) -> VectorFacts:
+    """Check a vector file of labels by its header and its attributes alone.
+
+    Args:
+        config: The source, with `vector` and `field`.
+        table: What the attribute may hold.
+
+    Raises:
+        InputError: When the file is missing or no vector file, holds no polygons, has no CRS, or
+            no such attribute, or the attribute holds classes outside the table.
+    """
+    path = str(config.vector)
+    require_file(path)
+    try:
+        info = pyogrio.read_info(path, force_total_bounds=True, force_feature_count=True)
+    except (DataSourceError, DataLayerError) as error:
+        raise InputError(
+            path,
+            f"this is not a vector file that GDAL can read ({first_line(error)})",
+            "Give a GeoPackage, a GeoJSON file or a Shapefile with all its parts (.shx, .dbf).",
+        ) from error
+    if info["geometry_type"] is None or info["features"] == 0:
+        raise InputError(path, "it holds no polygons", "Give a layer with polygons of the classes.")
+    if not _may_hold_polygons(info["geometry_type"]):
+        raise InputError(
+            path,
+            f"it holds no polygons, but {info['geometry_type']} features",
+            "Give a layer with polygons of the classes.",
+        )
+    if not info["crs"]:
+        raise InputError(
+            path,
+            "it has no coordinate reference system",
+            "Add it (for a Shapefile its .prj part), or save the layer with its CRS.",
+        )
+    fields = [str(name) for name in info["fields"]]
+    if config.field not in fields:
+        raise InputError(
+            path,
+            f"it has no attribute {config.field!r}{did_you_mean(config.field, fields)}",
+            f"Set `field` to one of: {', '.join(fields) or 'none there'}.",
+        )
+    column = pyogrio.read_dataframe(path, columns=[config.field], read_geometry=False)
+    values = class_values(column[config.field], table, path, config.field)
+    found, counts = np.unique(values[values >= 0], return_counts=True)
+    left, bottom, right, top = info["total_bounds"]
+    return VectorFacts(
+        crs=str(info["crs"]),
+        features=int(info["features"]),
+        bounds=(float(left), float(bottom), float(right), float(top)),
+        counts=dict(zip(found.tolist(), counts.tolist(), strict=True)),
+    )
+
+
+def _may_hold_polygons(kind: str) -> bool:
+    return any(word in kind for word in ("Polygon", "Surface", "Unknown", "Collection", "TIN"))
+
+
+def class_values(column: Any, table: ClassTable, path: str, field: str) -> np.ndarray:
+    """Return the raw class value of each feature, from values or names.
+
+    Args:
+        column: The attribute, a pandas Series: class names (case and outer blanks do not matter)
+            or class values.
+        table: The classes.
+        path: File, for messages.
+        field: Attribute, for messages.
+
+    Returns:
+        int64 (features,): raw class values; -1 where the attribute is empty.
+
+    Raises:
+        InputError: When it holds what is neither a name nor a value of the table.
+    """
+    by_text = {str(value): value for value in table.nodata}
+    by_text |= {str(item.value): item.value for item in table.classes}
+    by_text |= {item.name.strip().casefold(): item.value for item in table.classes}
+    result = np.full(len(column), -1, np.int64)
+    unknown: dict[str, int] = {}
+    empty = column.isna().to_numpy()
+    for index, value in enumerate(column.tolist()):
+        if empty[index] or (isinstance(value, str) and not value.strip()):
+            continue
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        text = str(value).strip()
+        if text.casefold() in by_text:
+            result[index] = by_text[text.casefold()]
+        else:
+            unknown[text] = unknown.get(text, 0) + 1
+    if unknown:
+        names = [item.name for item in table.classes]
+        shown = ", ".join(
+            f"{text!r} ({count} feature{'s' if count > 1 else ''}{did_you_mean(text, names)})"
+            for text, count in list(unknown.items())[:5]
+        )
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        known = ", ".join(f"{item.value} {item.name}" for item in table.classes)
+        raise InputError(
+            path,
+            f"attribute {field!r} holds classes outside the class table: {shown}{more}",
+            f"Correct them, or add them to `classes` (known: {known}).",
+        )
+    return result
+
+
+def read_polygons(config: MaskSource, table: ClassTable, crs: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read the polygons of a label file in another CRS.
+
+    Features without geometry, area or class are left out, with one warning; invalid outlines
+    (bow ties) are repaired.
+
+    Args:
+        config: The source, with `vector` and `field`.
+        table: The classes.
+        crs: Where the polygons are wanted.
+
+    Returns:
+        Geometries, object (n,), in the file's order, and their raw class values, uint8 (n,).
+
+    Raises:
+        InputError: As `inspect_vector`, and when nothing usable is left.
+    """
+    path = str(config.vector)
+    frame = gpd.read_file(path, columns=[config.field])
+    values = class_values(frame[config.field], table, path, config.field)
+    try:
+        geometries = frame.geometry.to_crs(crs).to_numpy()
+    except Exception as error:  # pyproj has many; all mean that there is no way between the two
+        raise InputError(
+            path,
+            f"its polygons cannot be brought into the image's CRS ({first_line(error)})",
+            "Save them in the CRS of the image.",
+        ) from error
+    geometries = np.where(shapely.is_valid(geometries), geometries, shapely.make_valid(geometries))
+    usable = (shapely.area(geometries) > 0) & (values >= 0)
+    if not usable.any():
+        raise InputError(path, "it holds no polygon with a class", "Give polygons of the classes.")
+    if not usable.all():
+        log.warning(
+            "%s: %d of %d features have no area or no class and are left out",
+            path,
+            int((~usable).sum()),
+            len(usable),
+        )
+    return geometries[usable], values[usable].astype(np.uint8)
