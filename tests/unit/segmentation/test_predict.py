@@ -39,13 +39,12 @@ class FakeCube:
     bands: tuple[str, ...] = BANDS
     brightness: int = 3000
     dates = ("april",)
-    scale = {"april": 1e-4}
-    offset = {"april": 0.0}
     path = Path("cube.manifest.json")
     reads: int = 0
 
     def __post_init__(self) -> None:
         self.grid = Grid("EPSG:32631", (10.0, 0.0, 5e5, 0.0, -10.0, 4e6), self.height, self.width)
+        self.scale, self.offset = {"april": 1e-4}, {"april": 0.0}
         self.manifest = SimpleNamespace(digest=f"{self.brightness}")
         self.raw = np.full((1, len(self.bands), self.height, self.width), 1000, np.uint16)
         self.raw[..., self.width // 2 :] = self.brightness

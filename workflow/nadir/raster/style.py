@@ -30,11 +30,11 @@ QUIET = "#7b8794"
 """Color of axes, ticks and notes."""
 PAPER = "#ffffff"
 """Background."""
-EMPTY = "#eceff1"
+EMPTY = "#f3f5f7"
 """Color of pixels without data."""
 ACCENTS = ("#1f6feb", "#d9480f", "#2b8a3e", "#862e9c", "#b08800", "#0b7285")
 """Colors of lines and bars that stand for no class."""
-RIGHT, WRONG = "#e3e7ea", "#d6336c"
+RIGHT, WRONG = "#c8d1d9", "#d6336c"
 """Colors of pixels where a map agrees with the truth, and where it does not."""
 DPI = 140
 """Resolution of saved pictures, in dots per inch."""
@@ -132,6 +132,7 @@ def class_legend(
     classes: ClassTable,
     ids: Iterable[int],
     extra: Iterable[tuple[str, str]] = (),
+    outline: str = "",
     columns: int = 4,
 ) -> Legend:
     """Put a legend of classes below a figure.
@@ -141,6 +142,7 @@ def class_legend(
         classes: The class table.
         ids: Class ids that occur; shown in ascending order.
         extra: Further (label, color) entries.
+        outline: Label of an entry for what is outlined; none when empty.
         columns: Entries side by side.
     """
     entries = [(classes.names[number], classes.colors[number]) for number in sorted(set(ids))]
@@ -148,6 +150,8 @@ def class_legend(
         Patch(facecolor=color, edgecolor="#00000030", linewidth=0.5, label=label)
         for label, color in [*entries, *extra]
     ]
+    if outline:
+        handles.append(Patch(facecolor=PAPER, edgecolor=INK, linewidth=1.2, label=outline))
     return figure.legend(
         handles=handles,
         loc="outside lower center",

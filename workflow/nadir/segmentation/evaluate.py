@@ -163,7 +163,7 @@ def _score_scene(
     """Return the tallies of one scene by split, and its usable pixels in no split."""
     tiles = split[split["scene"] == scene.name]
     groups = {name: tiles[tiles["split"] == name] for name in ("train", "validation", "test")}
-    wanted = [
+    wanted: list[str] = [
         name
         for name in cfg.splits
         if (name == "test" and scene.all_test) or (not scene.all_test and len(groups[name]))

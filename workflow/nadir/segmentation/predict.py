@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from nadir.config.classes import ClassTable
 from nadir.config.experiments import PredictConfig
@@ -64,12 +65,12 @@ def predict_map(
             the same map.
     """
     map_path = Path(map_path)
-    outputs = {
+    outputs: dict[str, str | os.PathLike[str]] = {
         _STYLE: Path(style_path) if style_path else map_path.with_suffix(".qml"),
         _CONFIDENCE: Path(confidence_path) if confidence_path else map_path.with_name(_CONFIDENCE),
         _MAP: map_path,  # last: it is what others wait for
     }
-    parts = {
+    parts: dict[str, Any] = {
         "kind": "prediction",
         "cube": cube.manifest.digest,
         "bundle": [file_digest(predictor.folder / name) for name in (WEIGHTS, DESCRIPTION)],
@@ -100,7 +101,7 @@ def predict_map(
 
 @contextmanager
 def _slot(
-    cache: str | os.PathLike[str] | None, map_path: Path, parts: dict[str, object]
+    cache: str | os.PathLike[str] | None, map_path: Path, parts: dict[str, Any]
 ) -> Iterator[ResultCache]:
     """Yield the held slot for a prediction: kept in `cache`, or gone afterwards."""
     if cache is not None:
@@ -125,7 +126,7 @@ def _check(cube: Cube, predictor: Predictor) -> None:
     predictor.check_scale(name, raw, valid, **_encoding(cube))
 
 
-def _encoding(cube: Cube) -> dict[str, list[float]]:
+def _encoding(cube: Cube) -> dict[str, Any]:
     """Return scale and offset of a cube in the order of its dates."""
     return {
         "scale": [cube.scale[date] for date in cube.dates],

@@ -1,0 +1,54 @@
+"""Pictures of imagery for people: natural color from whatever bands there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+_NATURAL = (
+    ("B04", "B03", "B02"),
+    ("red", "green", "blue"),
+    ("r", "g", "b"),
+)
+
+
+def natural_color(bands: Sequence[str]) -> tuple[int, int, int]:
+    """Return the positions of red, green and blue among bands.
+
+    Known by name (Sentinel-2's, or plain color names); else the first three bands, or one band
+    three times.
+    """
+    lower = [name.lower() for name in bands]
+    for names in _NATURAL:
+        if all(name.lower() in lower for name in names):
+            red, green, blue = (lower.index(name.lower()) for name in names)
+            return red, green, blue
+    return (0, 1, 2) if len(bands) >= 3 else (0, 0, 0)
+
+
+def stretched(
+    values: NDArray[np.floating], valid: NDArray[np.bool_], empty: Sequence[int] = (243, 245, 247)
+) -> NDArray[np.uint8]:
+    """Return imagery stretched for viewing.
+
+    All bands share one stretch, so that colors keep their balance: from the darkest to the
+    brightest 1 % of valid values, with a gamma that opens the shadows.
+
+    Args:
+        values: (3, height, width) values, in any unit.
+        valid: (height, width) bool.
+        empty: Color of invalid pixels.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
+    picture = np.empty((*valid.shape, 3), np.uint8)
+    picture[:] = empty
+    if valid.any():
+        inside = values[:, valid]
+        low, high = np.percentile(inside, (1, 99))
+        scaled = np.clip((inside - low) / max(high - low, 1e-9), 0, 1) ** 0.75
+        picture[valid] = np.rint(255 * scaled).T.astype(np.uint8)
+    return picture
