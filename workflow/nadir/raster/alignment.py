@@ -96,7 +96,7 @@ class NestedAlignment:
     def aggregate(
         self, y: int, x: int, height: int, width: int, count: int, rule: Rule
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return shares uint8 (count, height, width) and labels uint8 (height, width) of a window."""
+        """Return shares uint8 (count, height, width) and labels uint8 (height, width)."""
         shares = np.empty((count, height, width), np.uint8)
         hard = np.empty((height, width), np.uint8)
         f = self.factor
@@ -146,7 +146,7 @@ class AreaAlignment:
     def aggregate(
         self, y: int, x: int, height: int, width: int, count: int, rule: Rule
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return shares uint8 (count, height, width) and labels uint8 (height, width) of a window."""
+        """Return shares uint8 (count, height, width) and labels uint8 (height, width)."""
         shares = np.empty((count, height, width), np.uint8)
         hard = np.empty((height, width), np.uint8)
         left, wide, columns = _edges(self.columns, x, width)
@@ -247,8 +247,9 @@ def _require_comparable(name: str, mask: Grid, grid: Grid) -> None:
     if not known:
         raise InputError(
             name,
-            f"its CRS ({mask.crs or 'none'}) and the image's ({grid.crs or 'none'}) cannot be compared",
-            "Declare the true CRS of the image (`grid:` of the scene), or give both in the same one.",
+            f"its CRS ({mask.crs or 'none'}) and the image's ({grid.crs or 'none'}) "
+            "cannot be compared",
+            "Declare the true CRS of the image (`grid:` of the scene), or give both in one CRS.",
         )
 
 

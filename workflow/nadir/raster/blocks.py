@@ -1,4 +1,4 @@
-"""Running a function over blocks: Dask threads here, or the workers of a Dask scheduler elsewhere."""
+"""Running a function over blocks: in Dask threads here, or on the workers of a Dask scheduler."""
 
 from __future__ import annotations
 

@@ -29,10 +29,12 @@ from nadir.raster.store import (
     Block,
     Layout,
     StoredArray,
+    UnitDigest,
     blocks_of,
     content_digest,
     create_array,
     create_group,
+    unit_digests,
 )
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class _BlockFacts:
         low: Least stored value of each band among valid pixels (65535 where there is none).
         high: Greatest one (0 where there is none).
         clipped: Values outside the representable range.
+        units: Digests of the written units.
     """
 
     date: int
@@ -79,6 +82,7 @@ class _BlockFacts:
     low: np.ndarray
     high: np.ndarray
     clipped: int
+    units: list[UnitDigest]
 
 
 @dataclass(frozen=True)
@@ -107,9 +111,11 @@ class _IngestBlock:
             if seen.size:
                 low = np.minimum(low, seen.min(axis=1))
                 high = np.maximum(high, seen.max(axis=1))
-        StoredArray(self.store / "reflectance").write((date,), y, x, stored)
-        StoredArray(self.store / "valid").write((date,), y, x, valid)
-        return _BlockFacts(date, int(np.count_nonzero(valid)), low, high, clipped)
+        units = []
+        for name, values in (("reflectance", stored), ("valid", valid)):
+            StoredArray(self.store / name).write((date,), y, x, values)
+            units += unit_digests(name, (date,), y, x, values)
+        return _BlockFacts(date, int(np.count_nonzero(valid)), low, high, clipped, units)
 
 
 def _pieces(image: ImageryLike, height: int, width: int) -> list[Block]:
@@ -175,7 +181,7 @@ def build_cube(
         create_group(stage.path, {**facts, "grid": grid.to_dict()})
         for spec in arrays:
             create_array(stage.path, spec, layout, {})
-        blocks = blocks_of(*grid.shape, layout.shard)
+        blocks = blocks_of(*grid.shape, layout.block)
         work = _IngestBlock(stage.path, tuple(image for _, image in images))
         items = [(number, block) for number in range(len(dates)) for block in blocks]
         found = run_blocks(work, items, workers, scheduler, "build cube")
@@ -183,9 +189,8 @@ def build_cube(
             date: _check_values(date, image, [item for item in found if item.date == number])
             for number, (date, image) in enumerate(images)
         }
-        digest = content_digest(
-            stage.path, arrays, {**facts, "grid": grid.to_dict()}, workers, scheduler
-        )
+        units = [unit for item in found for unit in item.units]
+        digest = content_digest(units, {**facts, "grid": grid.to_dict()})
         content = {**facts, "shape": list(arrays[0].shape), "valid": valid}
         return stage.commit(Manifest(KIND, digest, grid.to_dict(), content, sources))
 

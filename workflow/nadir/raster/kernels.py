@@ -30,7 +30,7 @@ AREA_TOTAL = 1 << 20
 """Area of one pixel in the integer units of `aggregate_area`."""
 
 _PACKED_IDS = 15
-"""The packed path holds this many ids (0 to 14); the sixteenth counter is that of unknown values."""
+"""The packed path holds this many ids (0 to 14); the sixteenth counter is for unknown values."""
 
 
 def share_scale(factor: int | None) -> int:

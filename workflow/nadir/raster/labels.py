@@ -27,10 +27,12 @@ from nadir.raster.store import (
     Block,
     Layout,
     StoredArray,
+    UnitDigest,
     blocks_of,
     content_digest,
     create_array,
     create_group,
+    unit_digests,
 )
 
 KIND = "labels"
@@ -45,8 +47,8 @@ class _AlignBlock:
     count: int
     rule: Rule
 
-    def __call__(self, block: Block) -> np.ndarray:
-        """Write the block; return how many pixels carry each hard label, then any label's share."""
+    def __call__(self, block: Block) -> tuple[np.ndarray, int, list[UnitDigest]]:
+        """Write the block; return pixels by hard label, pixels with any labelled share, digests."""
         y, x, height, width = block
         r = self.rule.radius
         shares, hard = self.alignment.aggregate(
@@ -58,10 +60,12 @@ class _AlignBlock:
                 shares, self.alignment.scale, r, self.rule.weights, self.rule.min_share, hard
             )
             shares = np.ascontiguousarray(shares[:, r:-r, r:-r])
-        StoredArray(self.store / "fraction").write((), y, x, shares)
-        StoredArray(self.store / "hard").write((), y, x, hard)
-        labelled = np.count_nonzero(shares[0] < self.alignment.scale)
-        return np.append(np.bincount(hard.ravel(), minlength=self.count), labelled)
+        units = []
+        for name, values in (("fraction", shares), ("hard", hard)):
+            StoredArray(self.store / name).write((), y, x, values)
+            units += unit_digests(name, (), y, x, values)
+        labelled = int(np.count_nonzero(shares[0] < self.alignment.scale))
+        return np.bincount(hard.ravel(), minlength=self.count), labelled, units
 
 
 def align_labels(
@@ -121,23 +125,22 @@ def align_labels(
         create_group(stage.path, {**facts, "grid": grid.to_dict()})
         for spec in arrays:
             create_array(stage.path, spec, layout, {})
-        blocks = blocks_of(*grid.shape, layout.shard)
+        blocks = blocks_of(*grid.shape, layout.block)
         work = _AlignBlock(stage.path, alignment, count, rule)
-        pixels = np.sum(run_blocks(work, blocks, workers, scheduler, "align labels"), axis=0)
-        if not pixels[-1]:
+        found = run_blocks(work, blocks, workers, scheduler, "align labels")
+        if not any(labelled for _, labelled, _ in found):
             raise InputError(
                 raw.name,
                 "the mask holds no label over the image, only no data",
                 "Give the mask of this scene, or give the scene the role `predict`.",
             )
-        digest = content_digest(
-            stage.path, arrays, {**facts, "grid": grid.to_dict()}, workers, scheduler
-        )
+        units = [unit for _, _, units in found for unit in units]
+        digest = content_digest(units, {**facts, "grid": grid.to_dict()})
         content = {
             **facts,
             "shape": [count, *grid.shape],
             "alignment": alignment.method,
-            "pixels": pixels[:-1].tolist(),
+            "pixels": np.sum([pixels for pixels, _, _ in found], axis=0).tolist(),
         }
         return stage.commit(Manifest(KIND, digest, grid.to_dict(), content, sources))
 

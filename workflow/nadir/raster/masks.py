@@ -190,15 +190,17 @@ class WarpedRaster:
     """
 
     def __init__(self, mask: RasterMask, grid: Grid, spare: float) -> None:
-        self.source, self.grid, self.spare = mask, grid, spare
-        self.name, self.dtype, self.nodata = mask.name, mask.dtype, spare
+        self.source, self.grid = mask, grid
+        self.name, self.dtype = mask.name, mask.dtype
+        self.nodata: float | None = spare
         self._local = threading.local()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"source": self.source, "grid": self.grid, "spare": self.spare}
+        return {key: value for key, value in self.__dict__.items() if key != "_local"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["source"], state["grid"], state["spare"])
+        self.__dict__.update(state)
+        self._local = threading.local()
 
     def read(self, y: int, x: int, height: int, width: int) -> np.ndarray:
         """Return raw values (height, width) of a window inside the grid."""
@@ -217,8 +219,8 @@ class WarpedRaster:
             width=self.grid.width,
             height=self.grid.height,
             resampling=Resampling.nearest,
-            src_nodata=self.spare,
-            nodata=self.spare,
+            src_nodata=self.nodata,
+            nodata=self.nodata,
         )
 
 

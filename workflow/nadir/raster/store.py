@@ -23,13 +23,17 @@ import tensorstore as ts
 from nadir.config.scenes import CubeConfig
 from nadir.errors import InputError
 from nadir.provenance.atomic import write_text
-from nadir.raster.blocks import run_blocks
+from nadir.provenance.digest import json_digest
 
 if TYPE_CHECKING:
     import dask.array
 
-_DIGEST_UNIT = 512  # pixels; a constant of the digest, whatever the layout of the store
-_DIGEST_BLOCK = 2048  # pixels read at a time for it: a multiple of the unit
+UNIT = 256
+"""Side in pixels of the units that the content digest is made of, whatever the layout."""
+
+UnitDigest = tuple[str, tuple[int, ...], int, int, str]
+"""(array, leading index, row, column, shape, dtype and sha256) of one unit."""
+
 _INDEX_CACHE = 32 << 20  # bytes of decoded chunks and shard indices that an open array keeps
 
 _REBUILD = "Delete the manifest beside the store and run snakemake again: it rebuilds both."
@@ -54,11 +58,14 @@ class Layout:
     Attributes:
         chunk: Side of an inner chunk, in pixels.
         shard: Side of a shard (one file), in pixels: a multiple of `chunk`.
+        block: Side of the blocks that are worked on and written at a time: whole shards, and whole
+            units of the content digest.
         codec: "lz4" or "zstd", inside blosc with bit shuffling.
     """
 
     chunk: int
     shard: int
+    block: int
     codec: str
 
     @classmethod
@@ -66,12 +73,24 @@ class Layout:
         """Return the layout for a scene: the configured one, made smaller for small scenes.
 
         A chunk is never larger than the scene (rounded up to 16 pixels), and a scene has at least
-        2 x 2 shards where its chunks allow, so that its blocks can be worked on in parallel.
+        2 x 2 blocks where its size allows, so that they can be worked on in parallel.
+
+        Raises:
+            InputError: When the chunk is not a power of two (blocks would not meet the units of
+                the content digest).
         """
+        if cfg.chunk & (cfg.chunk - 1):
+            raise InputError(
+                "cube.chunk", f"{cfg.chunk} is not a power of two", "Give 64, 128, 256 or 512."
+            )
         longest = max(height, width)
-        chunk = min(cfg.chunk, -(-longest // 16) * 16)
-        half = -(-longest // (2 * chunk)) * chunk
-        return cls(chunk, max(chunk, min(cfg.shard // chunk * chunk, half)), cfg.codec)
+        if longest <= cfg.chunk:
+            side = -(-longest // 16) * 16
+            return cls(side, side, side, cfg.codec)
+        step = max(cfg.chunk, UNIT)
+        half = -(-longest // (2 * step)) * step
+        block = min(max(cfg.shard // step, 1) * step, half)
+        return cls(cfg.chunk, min(cfg.shard, block), block, cfg.codec)
 
 
 def _codecs(dtype: np.dtype, inner: list[int], codec: str) -> list[dict[str, Any]]:
@@ -179,7 +198,8 @@ class StoredArray:
         return {"path": self.path}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["path"])
+        self.path = state["path"]
+        self._opened = None
 
     @property
     def _array(self) -> Any:
@@ -258,7 +278,7 @@ class StoredArray:
         height, width = values.shape[-2:]
         view = self._array[(*index, ..., slice(y, y + height), slice(x, x + width))]
         try:
-            view.write(values).result()
+            view.write(values, can_reference_source_data_indefinitely=True).result()
         except ValueError as error:
             raise _as_os_error(error) from error
 
@@ -274,44 +294,34 @@ class _Sliced:
         return self.array.read_index(index)
 
 
-def _unit_digests(block: tuple[str, str, tuple[int, ...], Block]) -> list[tuple[str, bytes]]:
-    """Return position and sha256 of every unit of one block."""
-    path, name, index, (y, x, height, width) = block
-    values = StoredArray(path).read_at(index, y, x, height, width)
+def unit_digests(
+    name: str, index: tuple[int, ...], y: int, x: int, values: np.ndarray
+) -> list[UnitDigest]:
+    """Return the sha256 of every unit (256 x 256 pixels) of a block that starts at a unit's corner.
+
+    Args:
+        name: Name of the array.
+        index: Leading index of the block.
+        y: First row, a multiple of 256.
+        x: First column, a multiple of 256.
+        values: (..., h, w): the block.
+    """
     found = []
-    for v, u, h, w in blocks_of(height, width, _DIGEST_UNIT):
+    for v, u, h, w in blocks_of(values.shape[-2], values.shape[-1], UNIT):
         unit = np.ascontiguousarray(values[..., v : v + h, u : u + w])
-        where = f"{name}{list(index)} {y + v} {x + u} {unit.shape} {unit.dtype.str}"
-        found.append((where, hashlib.sha256(unit.view(np.uint8).data).digest()))
+        what = f"{unit.shape} {unit.dtype.str}"
+        digest = hashlib.sha256(unit.view(np.uint8).data).hexdigest()
+        found.append((name, index, y + v, x + u, f"{what} {digest}"))
     return found
 
 
-def content_digest(
-    store: Path,
-    arrays: Iterable[ArraySpec],
-    facts: dict[str, Any],
-    workers: int | None = None,
-    scheduler: str | None = None,
-) -> str:
-    """Return the sha256 of a store's decoded content and of the facts that matter.
+def content_digest(units: Iterable[UnitDigest], facts: dict[str, Any]) -> str:
+    """Return the digest of a store: of its decoded content and of the facts that matter.
 
-    Decoded units of 512 x 512 pixels are hashed one by one, in parallel, and their digests in
-    order of name, index, row and column: independent of codec, chunks and shards.
+    It depends neither on codec, chunks and shards nor on the order in which blocks were written.
 
     Args:
-        store: The folder of the store.
-        arrays: Templates of its arrays.
+        units: What `unit_digests` returned for all blocks of all arrays, in any order.
         facts: JSON-serializable facts beside the arrays (grid, bands, scale, offset, ...).
-        workers: Threads.
-        scheduler: Address of a Dask scheduler, if any.
     """
-    items = []
-    for spec in arrays:
-        for index in np.ndindex(*spec.shape[: spec.one_each]):
-            for block in blocks_of(*spec.shape[-2:], _DIGEST_BLOCK):
-                items.append((str(store / spec.name), spec.name, index, block))
-    state = hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode())
-    for found in run_blocks(_unit_digests, items, workers, scheduler, "digest"):
-        for where, digest in found:
-            state.update(where.encode() + digest)
-    return state.hexdigest()
+    return json_digest([facts, sorted(units)])
