@@ -58,7 +58,7 @@ def save_bundle(
     Raises:
         OutputError: When the disk is full or not writable.
     """
-    data = format_tensors({name: np.ascontiguousarray(weights[name]) for name in sorted(weights)})
+    data = format_tensors({name: np.asarray(weights[name], order="C") for name in sorted(weights)})
     write_bytes(Path(folder) / WEIGHTS, data)
     full = {"format": FORMAT, **description, "weights_sha256": sha(data)}
     text = yaml.safe_dump(full, sort_keys=False, allow_unicode=True, width=100)

@@ -15,15 +15,13 @@ from nadir.config.classes import ClassTable
 from nadir.config.experiments import ModelConfig, RandomForest
 from nadir.errors import InputError
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS, Bundle, check_tensors, load_bundle
+from nadir.segmentation.describe import TASK
 from nadir.segmentation.normalize import Statistics, gain_and_bias, normalize
 
 if TYPE_CHECKING:
     import torch
 
 log = logging.getLogger(__name__)
-
-TASK = "land-cover segmentation"
-"""What `model.yaml` calls the task of these models."""
 
 _FITTING = "Give an image like those that the model was trained on, or train a model for this one."
 _FACTOR_HIGH, _FACTOR_LOW = 20.0, 1 / 200  # snow is some 5 times as bright as land, sea 1/25
@@ -99,7 +97,9 @@ class Predictor(ABC):
             inside = raw[date][:, valid[date]]
             if inside.shape[1]:
                 reflectance = scale[date] * (inside.mean(axis=1, dtype=np.float64) + offset[date])
-                ratios.append(np.abs(reflectance) / np.maximum(np.abs(self.statistics.mean[date]), 1e-6))
+                ratios.append(
+                    np.abs(reflectance) / np.maximum(np.abs(self.statistics.mean[date]), 1e-6)
+                )
         if not ratios:
             return
         ratio = float(np.median(np.concatenate(ratios)))
@@ -108,7 +108,9 @@ class Predictor(ABC):
                 f"its reflectance is {ratio:.3g} times that of the tiles that the model {self.folder} "
                 f"was trained on (scale {list(scale)}, offset {list(offset)})"
             )
-            raise InputError(name, problem, "Set scale and offset of the image in the configuration.")
+            raise InputError(
+                name, problem, "Set scale and offset of the image in the configuration."
+            )
 
     def predict(
         self,
@@ -154,11 +156,13 @@ class NetworkPredictor(Predictor):
         self.device = device
         if device.type == "cpu":
             torch.set_num_threads(threads)
-        model = build_model(cfg, self.statistics.channels, self.table.count)
+        model = build_model(cfg, self.statistics.channels, self.table.count, pretrained=False)
         expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
         given = {name: array.shape for name, array in bundle.weights.items()}
         check_tensors(bundle.folder / WEIGHTS, expected, given)
-        model.load_state_dict({name: torch.from_numpy(array) for name, array in bundle.weights.items()})
+        model.load_state_dict(
+            {name: torch.from_numpy(array) for name, array in bundle.weights.items()}
+        )
         self.model = model.to(device).eval()
 
     def _probabilities(
@@ -209,7 +213,9 @@ def load_predictor(
     path = bundle.folder / DESCRIPTION
     if bundle.description.get("task") != TASK:
         raise InputError(
-            path, f"a model for {bundle.description.get('task')!r}, not for {TASK!r}", "Give another model."
+            path,
+            f"a model for {bundle.description.get('task')!r}, not for {TASK!r}",
+            "Give another model.",
         )
     try:
         cfg = TypeAdapter(ModelConfig).validate_python(bundle.description["model"])
@@ -219,7 +225,9 @@ def load_predictor(
 
         return NetworkPredictor(bundle, cfg, torch.device(device), threads)
     except (KeyError, TypeError, ValidationError) as error:
-        raise InputError(path, f"it lacks something or says something unknown ({error})", "Train it again.") from error
+        raise InputError(
+            path, f"it lacks something or says something unknown ({error})", "Train it again."
+        ) from error
 
 
 def _listed(names: Sequence[str]) -> str:

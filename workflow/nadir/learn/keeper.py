@@ -1,0 +1,180 @@
+"""What happens around each epoch: seeds before it; scores, best weights, schedule, state after it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from safetensors.torch import save_file
+
+from nadir.learn.history import BoardWriter
+from nadir.learn.learner import Batches, Learner
+from nadir.learn.optim import learning_rate
+from nadir.learn.seeds import seed_all
+from nadir.provenance.atomic import atomic_path, remove_leftovers
+
+log = logging.getLogger(__name__)
+
+STATE = "state.pt"
+_SHOWN = ("train_loss", "validation_loss", "validation_miou")
+
+
+@dataclass
+class Progress:
+    """How far a training has come.
+
+    Attributes:
+        epochs: Finished epochs.
+        best: Best value of the monitored score so far; None before the first epoch.
+        best_epoch: Epoch (from 1) that gave it.
+        waited: Epochs since.
+        stopped: Whether early stopping has ended the training.
+        seconds: Wall time of the finished epochs.
+        rows: The history, one row an epoch.
+    """
+
+    epochs: int = 0
+    best: float | None = None
+    best_epoch: int = 0
+    waited: int = 0
+    stopped: bool = False
+    seconds: float = 0.0
+    rows: list[dict[str, float]] = field(default_factory=list)
+
+
+class Keeper(Callback):
+    """Keeps a training resumable to the bit.
+
+    After each epoch, in this order: scores; best weights (`best-N.safetensors`) if they are; the
+    schedule's step; then one atomic file with everything (`state.pt`), which names the best
+    weights. A run that is killed anywhere goes on from the last `state.pt`.
+
+    Args:
+        work: Folder of the state.
+        batches: Training batches; told the epoch.
+        seed: The training's seed.
+        monitor: Name of the score that decides; a loss is minimized, anything else maximized.
+        patience: Epochs without improvement after which the training stops; None for never.
+        board: For TensorBoard.
+        progress: How far earlier runs came.
+    """
+
+    def __init__(
+        self,
+        work: Path,
+        batches: Batches,
+        seed: int,
+        monitor: str,
+        patience: int | None,
+        board: BoardWriter,
+        progress: Progress,
+    ) -> None:
+        self.work = work
+        self.batches = batches
+        self.seed = seed
+        self.monitor = monitor
+        self.patience = patience
+        self.board = board
+        self.progress = progress
+        self._started = self._trained = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Make the epoch independent of what ran before it in this process."""
+        epoch = trainer.current_epoch
+        self.batches.set_epoch(epoch)
+        seed_all(self.seed, epoch)
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        """Note the time, so that images per second leave validation out."""
+        self._trained = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Score, keep the best, step the schedule, save the state."""
+        assert isinstance(pl_module, Learner) and pl_module.schedule is not None
+        optimizer = trainer.optimizers[0]
+        epoch = trainer.current_epoch + 1
+        scores = pl_module.epoch_scores()
+        row = {"epoch": float(epoch), **scores, "learning_rate": learning_rate(optimizer)}
+        self._judge(scores[self.monitor], epoch, pl_module)
+        pl_module.schedule.step(scores["validation_loss"])
+        now = time.perf_counter()
+        row["seconds"] = now - self._started
+        row["images_per_second"] = self.batches.samples / max(1e-9, self._trained - self._started)
+        self.progress.rows.append(row)
+        self.progress.seconds += row["seconds"]
+        self.progress.epochs = epoch
+        self._save(pl_module, optimizer)
+        self.board.add(row, pl_module.pictures())
+        trainer.should_stop = self.progress.stopped
+        shown = ", ".join(f"{name} {row[name]:.4f}" for name in _SHOWN if name in row)
+        mark = " (best)" if self.progress.best_epoch == epoch else ""
+        log.info(
+            "epoch %d/%s: %s, %.1f s%s", epoch, trainer.max_epochs, shown, row["seconds"], mark
+        )
+
+    def _judge(self, value: float, epoch: int, learner: Learner) -> None:
+        """Compare with the best so far."""
+        done = self.progress
+        known = not math.isnan(value)
+        if self.monitor.endswith("loss"):
+            better = known and (done.best is None or value < done.best)
+        else:
+            better = known and (done.best is None or value > done.best)
+        if (
+            better or done.best_epoch == 0
+        ):  # the first epoch's weights count even if its score is NaN
+            done.best, done.best_epoch, done.waited = (value if known else None), epoch, 0
+            with atomic_path(best_path(self.work, epoch)) as temporary:
+                save_file(cpu_weights(learner.network()), temporary)
+        else:
+            done.waited += 1
+            done.stopped = self.patience is not None and done.waited >= self.patience
+
+    def _save(self, learner: Learner, optimizer: torch.optim.Optimizer) -> None:
+        """Write the state, then drop best weights that it does not name."""
+        assert learner.schedule is not None
+        state = {
+            "progress": asdict(self.progress),
+            "network": learner.network().state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "schedule": learner.schedule.state_dict(),
+        }
+        with atomic_path(self.work / STATE) as temporary:
+            torch.save(state, temporary)
+        keep = best_path(self.work, self.progress.best_epoch)
+        for path in self.work.glob("best-*.safetensors"):
+            if path != keep:
+                path.unlink(missing_ok=True)
+
+
+def best_path(work: Path, epoch: int) -> Path:
+    """Return where the weights of a best epoch lie."""
+    return work / f"best-{epoch}.safetensors"
+
+
+def cpu_weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return a copy of a network's tensors, contiguous, on the CPU."""
+    return {
+        name: tensor.detach().to("cpu", copy=True).contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+
+
+def load_state(work: Path) -> dict[str, Any] | None:
+    """Return the state that an earlier run left, or None. Only tensors and plain values are read."""
+    path = work / STATE
+    remove_leftovers(path)
+    if not path.is_file():
+        return None
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if not best_path(work, state["progress"]["best_epoch"]).is_file():
+        log.warning("%s: the best weights are gone, so the training starts anew", path)
+        return None
+    return state

@@ -1,0 +1,152 @@
+"""Batches for segmentation: a pure function of (seed, epoch, index), wherever the data live."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nadir.segmentation.normalize import Statistics
+from nadir.segmentation.patches import Scene, Window
+from nadir.segmentation.sources import ResidentSource, Source, StoredSource, bounding_boxes
+from nadir.tiles.sampling import SamplePlan
+
+log = logging.getLogger(__name__)
+
+_COARSEST = 32  # the coarsest stride of an encoder
+_SHARE_GPU, _SHARE_HOST = 0.5, 0.5
+
+
+class TileBatches:
+    """The batches of an epoch; iterate, then `set_epoch`, then iterate again.
+
+    Args:
+        source: Where patches come from.
+        windows: The tiles that plans number.
+        plan: Epoch -> what it shows, in order; its length must not change.
+        batch_size: Tiles a batch.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        windows: Sequence[Window],
+        plan: Callable[[int], SamplePlan],
+        batch_size: int,
+    ) -> None:
+        self.source = source
+        self.windows = windows
+        self.plan = plan
+        self.batch_size = batch_size
+        self.epoch = 0
+        self._sizes = np.array([window.size for window in windows], np.int64)
+        first = plan(0)
+        self.samples = len(first)
+        self._length = len(group_by_size(self._sizes[first.tile], batch_size))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration shows."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        # A generator looks at the epoch when the first batch is asked for, which is when the loop
+        # has announced it.
+        plan = self.plan(self.epoch)
+        groups = [
+            [(self.windows[plan.tile[at]], int(plan.symmetry[at])) for at in positions]
+            for positions in group_by_size(self._sizes[plan.tile], self.batch_size)
+        ]
+        yield from self.source.batches(groups)
+
+
+def group_by_size(sizes: np.ndarray, batch_size: int) -> list[list[int]]:
+    """Return positions in batches of tiles of one size, in the order in which batches fill up.
+
+    A last single tile joins the batch before it, since batch norm learns little from one tile. It
+    cannot learn at all from one whose coarsest features are a single pixel: such a tile is shown
+    twice.
+
+    Args:
+        sizes: Side of each sample's tile, in the plan's order.
+        batch_size: Samples a batch.
+    """
+    groups: list[list[int]] = []
+    open_: dict[int, list[int]] = {}
+    last_full: dict[int, list[int]] = {}
+    for position, size in enumerate(sizes.tolist()):
+        group = open_.setdefault(size, [])
+        group.append(position)
+        if len(group) == batch_size:
+            groups.append(group)
+            last_full[size] = open_.pop(size)
+    for size, group in open_.items():
+        if len(group) == 1 and size in last_full and batch_size > 1:
+            last_full[size].extend(group)
+        else:
+            groups.append(group)
+    return [
+        group * 2 if len(group) == 1 and sizes[group[0]] <= _COARSEST else group for group in groups
+    ]
+
+
+def choose_source(
+    scenes: Sequence[Scene],
+    windows: Sequence[Window],
+    statistics: Statistics,
+    device: torch.device,
+    threads: int = 2,
+    memory: int | None = None,
+) -> Source:
+    """Return the fastest source that fits: on the GPU, in host memory, or read from the stores.
+
+    Args:
+        scenes: The scenes, in the order of the windows' numbers.
+        windows: Every tile of training and validation.
+        statistics: Of the training tiles.
+        device: Where batches are computed.
+        threads: Reading threads.
+        memory: Bytes that the data may take; by default half of what is free on the GPU, or else
+            on the host.
+    """
+    needed = resident_bytes(windows, *statistics.mean.shape)
+    on_gpu = memory
+    if device.type == "cuda" and memory is None:
+        on_gpu = int(torch.cuda.mem_get_info(device)[0] * _SHARE_GPU)
+    on_host = int(free_memory() * _SHARE_HOST) if memory is None else memory
+    source: Source
+    if device.type == "cuda" and on_gpu is not None and needed <= on_gpu:
+        source = ResidentSource(scenes, windows, statistics, device, device, threads)
+    elif needed <= on_host:
+        source = ResidentSource(scenes, windows, statistics, device, torch.device("cpu"), threads)
+    else:
+        source = StoredSource(scenes, windows, statistics, device, threads)
+    log.info("training data: %.1f MB, %s", needed / 1e6, source.name)
+    return source
+
+
+def resident_bytes(windows: Sequence[Window], dates: int, bands: int) -> int:
+    """Return the bytes of the ground that the tiles cover, held as raw integers."""
+    a_pixel = dates * (2 * bands + 1) + 1
+    return sum(height * width * a_pixel for _, _, height, width in bounding_boxes(windows).values())
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that this process may still take, control group included."""
+    free = 2**62
+    try:
+        found = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+        free = int(found[1]) * 1024 if found else free
+        group = Path("/sys/fs/cgroup")
+        limit = (group / "memory.max").read_text().strip()
+        if limit != "max":
+            free = min(free, int(limit) - int((group / "memory.current").read_text()))
+    except (OSError, ValueError):
+        pass  # not Linux, or no control group: what was found stands
+    return max(0, free) if free < 2**62 else 4 * 2**30

@@ -1,0 +1,141 @@
+"""What a training learns from: scenes, tiles by split, statistics, tiles rich in rare classes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nadir.config.classes import ClassTable
+from nadir.config.experiments import AugmentConfig
+from nadir.errors import InputError
+from nadir.segmentation.normalize import Statistics
+from nadir.segmentation.patches import Scene, Window
+from nadir.tiles.table import read_split
+
+_REBUILD = "Delete it and run snakemake again: it is rebuilt."
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Everything that a model learns from.
+
+    Attributes:
+        scenes: The scenes, in the order of the windows' numbers.
+        train: Training tiles.
+        validation: Validation tiles.
+        statistics: Reflectance of the training tiles.
+        counts: int64 (K,) labelled training pixels by class, ids 1..K.
+        bands: Names of the bands.
+        dates: Names of the dates.
+        table: The classes.
+    """
+
+    scenes: Sequence[Scene]
+    train: Sequence[Window]
+    validation: Sequence[Window]
+    statistics: Statistics
+    counts: np.ndarray
+    bands: tuple[str, ...]
+    dates: tuple[str, ...]
+    table: ClassTable
+
+    @property
+    def tile(self) -> int:
+        """Side in pixels of the largest training tile."""
+        return max(window.size for window in self.train)
+
+
+def assemble(
+    scenes: Mapping[str, Scene],
+    split: str | os.PathLike[str],
+    statistics: str | os.PathLike[str],
+    table: ClassTable,
+) -> TrainingData:
+    """Bring scenes, split and statistics together.
+
+    Args:
+        scenes: Scene name -> open cube and labels.
+        split: `split.parquet`.
+        statistics: `statistics.json`.
+        table: The classes.
+
+    Raises:
+        InputError: When the split names other scenes, leaves training or validation empty, or the
+            statistics are of another number of classes, bands or dates.
+    """
+    facts = _read_statistics(Path(statistics), table)
+    tiles = read_split(split)
+    names = list(scenes)
+    unknown = sorted(set(tiles["scene"]) - set(names))
+    if unknown:
+        raise InputError(
+            split, f"it splits scenes that are not given: {', '.join(unknown)}", _REBUILD
+        )
+    train, validation = (_windows(tiles, wanted, names) for wanted in ("train", "validation"))
+    for wanted, windows in (("train", train), ("validation", validation)):
+        if not windows:
+            raise InputError(
+                split,
+                f"no tile is in the split {wanted!r}",
+                "Use more or smaller tiles, or other fractions, so that each split gets some.",
+            )
+    return TrainingData(
+        [scenes[name] for name in names],
+        train,
+        validation,
+        Statistics.of(facts["mean"], facts["std"]),
+        np.asarray(facts["class_pixels"], np.int64)[-table.count :],
+        tuple(facts["bands"]),
+        tuple(facts["dates"]),
+        table,
+    )
+
+
+def rich_tiles(data: TrainingData, cfg: AugmentConfig) -> np.ndarray | None:
+    """Return which training tiles are rich in rare classes, bool (n,), or None when none is asked for.
+
+    A tile is rich when the rare classes cover more than `cfg.rare_share` of its labelled pixels.
+    Names that the class table has not are passed over: recipes are shared between tables.
+    """
+    rare = [number for name in cfg.rare_classes if (number := data.table.id_of(name)) is not None]
+    if cfg.dihedral == "none" or not rare:
+        return None
+    shares = np.zeros(len(data.train))
+    for row, window in enumerate(data.train):
+        labels = data.scenes[window.scene].labels.hard(window.y, window.x, window.size, window.size)
+        counts = np.bincount(labels.reshape(-1), minlength=data.table.count + 1)
+        shares[row] = counts[rare].sum() / max(1, counts[1:].sum())
+    return shares > cfg.rare_share
+
+
+def _windows(tiles: pd.DataFrame, split: str, names: Sequence[str]) -> list[Window]:
+    mine = tiles[tiles["split"] == split]
+    return [
+        Window(names.index(str(scene)), int(y), int(x), int(size))
+        for scene, y, x, size in zip(mine["scene"], mine["y"], mine["x"], mine["size"], strict=True)
+    ]
+
+
+def _read_statistics(path: Path, table: ClassTable) -> dict[str, Any]:
+    try:
+        facts = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(path, "these are no readable statistics", _REBUILD) from error
+    lacking = [key for key in ("bands", "dates", "mean", "std", "class_pixels") if key not in facts]
+    if lacking:
+        raise InputError(path, f"these statistics lack {', '.join(lacking)}", _REBUILD)
+    shape = (len(facts["dates"]), len(facts["bands"]))
+    if np.shape(facts["mean"]) != shape or np.shape(facts["std"]) != shape:
+        raise InputError(
+            path, f"means and deviations are not {shape[0]} dates x {shape[1]} bands", _REBUILD
+        )
+    if len(facts["class_pixels"]) not in (table.count, table.count + 1):
+        raise InputError(path, f"these statistics are not of {table.count} classes", _REBUILD)
+    return facts

@@ -1,0 +1,62 @@
+"""Scenes and tiles as training sees them (no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from nadir.segmentation.normalize import Statistics, gain_and_bias
+
+
+class CubeLike(Protocol):
+    """What training needs of a cube (`nadir.raster.cube.Cube`)."""
+
+    @property
+    def dates(self) -> Sequence[str]:
+        """Names of the dates."""
+
+    @property
+    def scale(self) -> Mapping[str, float]:
+        """Date -> scale: reflectance = scale * (raw + offset)."""
+
+    @property
+    def offset(self) -> Mapping[str, float]:
+        """Date -> offset."""
+
+    def read(self, y: int, x: int, height: int, width: int, /) -> tuple[np.ndarray, np.ndarray]:
+        """Return raw uint16 (date, band, height, width) and valid bool (date, height, width)."""
+
+
+class LabelsLike(Protocol):
+    """What training needs of labels (`nadir.raster.labels.Labels`)."""
+
+    def hard(self, y: int, x: int, height: int, width: int, /) -> np.ndarray:
+        """Return uint8 ids (height, width), 0 = no data."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One scene to learn from."""
+
+    cube: CubeLike
+    labels: LabelsLike
+
+
+@dataclass(frozen=True)
+class Window:
+    """A tile: number of its scene, upper-left pixel and side."""
+
+    scene: int
+    y: int
+    x: int
+    size: int
+
+
+def affine_of(cube: CubeLike, statistics: Statistics) -> tuple[np.ndarray, np.ndarray]:
+    """Return gain and bias, float32 (date, band), from a cube's raw integers to a model's input."""
+    scale = [cube.scale[date] for date in cube.dates]
+    offset = [cube.offset[date] for date in cube.dates]
+    return gain_and_bias(statistics, scale, offset)

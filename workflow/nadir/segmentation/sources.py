@@ -1,0 +1,241 @@
+"""Patches of several scenes: cut, normalized and turned on the device that computes.
+
+Two sources, one interface, equal samples: `ResidentSource` holds the ground that the tiles cover
+as raw integers in memory (of the GPU, or of the host), `StoredSource` reads each patch from the
+stores in threads, some batches ahead.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from nadir.segmentation.normalize import Statistics
+from nadir.segmentation.patches import Scene, Window, affine_of
+from nadir.tiles.augment import parts
+
+_STRIP = 512
+_AHEAD = 3
+
+
+Raw = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""uint16 (date, band, h, w), bool (date, h, w), uint8 (h, w)."""
+
+
+class Source(ABC):
+    """Where patches come from.
+
+    Args:
+        scenes: The scenes, in the order of the windows' numbers.
+        windows: Every tile that will be asked for.
+        statistics: Of the training tiles.
+        device: Where batches are computed.
+    """
+
+    name: str
+
+    def __init__(
+        self,
+        scenes: Sequence[Scene],
+        windows: Sequence[Window],
+        statistics: Statistics,
+        device: torch.device,
+    ) -> None:
+        self.scenes = scenes
+        self.windows = windows
+        self.device = device
+        tables = [affine_of(scene.cube, statistics) for scene in scenes]
+        self.gain = torch.from_numpy(np.stack([gain for gain, _ in tables])).to(device)
+        self.bias = torch.from_numpy(np.stack([bias for _, bias in tables])).to(device)
+
+    @abstractmethod
+    def raw(self, windows: Sequence[Window]) -> Iterator[Raw]:
+        """Yield the raw patches of windows, in their order."""
+
+    @abstractmethod
+    def batches(
+        self, groups: Sequence[Sequence[tuple[Window, int]]]
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield input and target of each group of (window, symmetry), in order."""
+
+    def close(self) -> None:
+        """Free what the source holds."""
+
+    def prepare(
+        self, patches: Sequence[Raw], group: Sequence[tuple[Window, int]]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return float32 (B, date * band, h, w) and int64 (B, h, w), on the device.
+
+        The input is 0 where a date is invalid. The target is id - 1, and -1 (ignored) where there
+        is no label or no date is valid.
+        """
+        raw = torch.stack([patch[0] for patch in patches]).to(self.device, non_blocking=True)
+        valid = torch.stack([patch[1] for patch in patches]).to(self.device, non_blocking=True)
+        labels = torch.stack([patch[2] for patch in patches]).to(self.device, non_blocking=True)
+        scene = torch.tensor([window.scene for window, _ in group], device=self.device)
+        values = raw.to(torch.float32)
+        values *= self.gain[scene][..., None, None]
+        values += self.bias[scene][..., None, None]
+        values *= valid[:, :, None]
+        target = torch.where(valid.any(dim=1), labels.to(torch.int64), 0) - 1
+        inputs = values.flatten(1, 2)
+        for row, (_, symmetry) in enumerate(group):
+            if symmetry:
+                inputs[row] = turn(inputs[row], symmetry)
+                target[row] = turn(target[row], symmetry)
+        return inputs, target
+
+
+class ResidentSource(Source):
+    """Holds the bounding box of each scene's tiles in memory, as raw integers.
+
+    Args:
+        storage: The device that holds it; patches move to `device` from there.
+        threads: Threads that fill it.
+    """
+
+    def __init__(
+        self,
+        scenes: Sequence[Scene],
+        windows: Sequence[Window],
+        statistics: Statistics,
+        device: torch.device,
+        storage: torch.device,
+        threads: int = 1,
+    ) -> None:
+        super().__init__(scenes, windows, statistics, device)
+        self.name = f"resident on {storage.type}"
+        self._corner: dict[int, tuple[int, int]] = {}
+        self._held: dict[int, Raw] = {}
+        for number, (y, x, height, width) in bounding_boxes(windows).items():
+            self._corner[number] = (y, x)
+            loaded = _load(scenes[number], y, x, height, width, threads)
+            self._held[number] = tuple(torch.from_numpy(part).to(storage) for part in loaded)  # type: ignore[assignment]
+
+    def raw(self, windows: Sequence[Window]) -> Iterator[Raw]:
+        """Yield views into the held scenes."""
+        for window in windows:
+            image, valid, labels = self._held[window.scene]
+            y0, x0 = self._corner[window.scene]
+            rows = slice(window.y - y0, window.y - y0 + window.size)
+            columns = slice(window.x - x0, window.x - x0 + window.size)
+            yield image[..., rows, columns], valid[..., rows, columns], labels[rows, columns]
+
+    def batches(
+        self, groups: Sequence[Sequence[tuple[Window, int]]]
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield each group as it is asked for: cutting is cheaper than handing over."""
+        for group in groups:
+            yield self.prepare(list(self.raw([window for window, _ in group])), group)
+
+    def close(self) -> None:
+        """Free the memory."""
+        self._held.clear()
+
+
+class StoredSource(Source):
+    """Reads patches from the stores, `_AHEAD` batches before they are needed.
+
+    Args:
+        threads: Reading threads.
+    """
+
+    def __init__(
+        self,
+        scenes: Sequence[Scene],
+        windows: Sequence[Window],
+        statistics: Statistics,
+        device: torch.device,
+        threads: int = 2,
+    ) -> None:
+        super().__init__(scenes, windows, statistics, device)
+        self.name = "read from the stores"
+        self._pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="patches")
+
+    def _read(self, window: Window) -> Raw:
+        scene = self.scenes[window.scene]
+        box = (window.y, window.x, window.size, window.size)
+        image, valid = scene.cube.read(*box)
+        parts_ = (image, valid, scene.labels.hard(*box))
+        return tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in parts_)  # type: ignore[return-value]
+
+    def raw(self, windows: Sequence[Window]) -> Iterator[Raw]:
+        """Yield what the threads read."""
+        yield from self._pool.map(self._read, windows)
+
+    def batches(
+        self, groups: Sequence[Sequence[tuple[Window, int]]]
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield the groups while the threads read the next ones."""
+        waiting: deque[list[Future[Raw]]] = deque()
+        ahead = iter(groups)
+
+        def ask() -> None:
+            group = next(ahead, None)
+            if group is not None:
+                waiting.append([self._pool.submit(self._read, window) for window, _ in group])
+
+        for _ in range(_AHEAD):
+            ask()
+        try:
+            for group in groups:
+                patches = [future.result() for future in waiting.popleft()]
+                ask()
+                yield self.prepare(patches, group)
+        finally:
+            for futures in waiting:
+                for future in futures:
+                    future.cancel()
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def turn(array: torch.Tensor, symmetry: int) -> torch.Tensor:
+    """Return (..., h, w) under a symmetry of `nadir.tiles.augment`."""
+    turns, mirrored = parts(symmetry)
+    flipped = torch.flip(array, (-1,)) if mirrored else array
+    return torch.rot90(flipped, turns, (-2, -1))
+
+
+def bounding_boxes(windows: Sequence[Window]) -> dict[int, tuple[int, int, int, int]]:
+    """Return (y, x, height, width) of the ground that the tiles of each scene cover."""
+    boxes: dict[int, tuple[int, int, int, int]] = {}
+    for number in sorted({window.scene for window in windows}):
+        mine = [window for window in windows if window.scene == number]
+        y, x = min(w.y for w in mine), min(w.x for w in mine)
+        boxes[number] = (
+            y,
+            x,
+            max(w.y + w.size for w in mine) - y,
+            max(w.x + w.size for w in mine) - x,
+        )
+    return boxes
+
+
+def _load(
+    scene: Scene, y: int, x: int, height: int, width: int, threads: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read a large window strip by strip, in threads."""
+    image, valid = scene.cube.read(y, x, 1, 1)
+    held = (
+        np.empty((*image.shape[:2], height, width), image.dtype),
+        np.empty((len(valid), height, width), bool),
+        np.empty((height, width), np.uint8),
+    )
+
+    def strip(top: int) -> None:
+        rows = min(_STRIP, height - top)
+        box = (y + top, x, rows, width)
+        held[0][..., top : top + rows, :], held[1][:, top : top + rows] = scene.cube.read(*box)
+        held[2][top : top + rows] = scene.labels.hard(*box)
+
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        list(pool.map(strip, range(0, height, _STRIP)))
+    return held

@@ -1,0 +1,109 @@
+"""The segmentation task for the training loop: losses, confusion matrix, sample pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from nadir.config.classes import ClassTable
+from nadir.config.experiments import TrainConfig
+from nadir.learn.learner import Learner
+from nadir.segmentation.confusion import (
+    accuracy,
+    dice,
+    empty_confusion,
+    iou,
+    macro_mean,
+    update_confusion,
+)
+from nadir.segmentation.losses import WeightedCrossEntropy
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+
+_SAMPLES = 4
+
+
+class SegmentationLearner(Learner):
+    """Trains a segmentation network.
+
+    Args:
+        model: float32 (B, C, H, W) -> logits (B, K, H, W).
+        cfg: The training's section.
+        table: The classes.
+        weights: float32 (K,) weight of each class in the loss.
+    """
+
+    def __init__(
+        self, model: nn.Module, cfg: TrainConfig, table: ClassTable, weights: np.ndarray
+    ) -> None:
+        super().__init__(cfg)
+        self.model = model
+        self.table = table
+        self.loss = WeightedCrossEntropy(weights)
+        self._sums: dict[str, torch.Tensor] = {}
+        self._confusion = empty_confusion(table.count)
+        self._samples: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def network(self) -> nn.Module:
+        """Return the network."""
+        return self.model
+
+    def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
+        """Return the loss of a batch."""
+        inputs, target = batch
+        total, weight = self.loss.sums(self.model(inputs), target)
+        self._add("train", total, weight)
+        return total / weight.clamp_min(torch.finfo(torch.float32).tiny)
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Add a batch to the validation loss and to the confusion matrix.
+
+        Where validation tiles overlap, shared pixels count once a tile: this serves to choose an
+        epoch; scores of record are counted on the mosaic.
+        """
+        inputs, target = batch
+        logits = self.model(inputs)
+        self._add("validation", *self.loss.sums(logits, target))
+        truth = (target + 1).to(torch.uint8).cpu().numpy()
+        guess = (logits.argmax(dim=1) + 1).to(torch.uint8).cpu().numpy()
+        update_confusion(self._confusion, truth, guess)
+        room = _SAMPLES - len(self._samples)
+        self._samples += list(zip(truth[:room], guess[:room], strict=True))
+
+    def epoch_scores(self) -> dict[str, float]:
+        """Return losses, mean IoU, accuracy, and IoU and Dice of each class, on validation tiles."""
+        matrix = self._confusion
+        scores = {}
+        for split in ("train", "validation"):
+            total, weight = self._sums.pop(split, torch.zeros(2)).tolist()
+            scores[f"{split}_loss"] = total / weight if weight else float("nan")
+        ious, dices = iou(matrix), dice(matrix)
+        scores["validation_miou"] = macro_mean(ious)
+        scores["validation_accuracy"] = accuracy(matrix)
+        for name, value in zip(self.table.names[1:], ious, strict=True):
+            scores[f"iou/{name}"] = float(value)
+        for name, value in zip(self.table.names[1:], dices, strict=True):
+            scores[f"dice/{name}"] = float(value)
+        self._confusion = empty_confusion(self.table.count)
+        return scores
+
+    def pictures(self) -> dict[str, np.ndarray]:
+        """Return the first validation tiles, truth above prediction, in the classes' colors."""
+        palette = np.array([_rgb(color) for color in self.table.colors], np.uint8)
+        side = min((truth.shape[0] for truth, _ in self._samples), default=0)
+        pairs = [
+            np.concatenate([palette[truth[:side, :side]], palette[guess[:side, :side]]], axis=0)
+            for truth, guess in self._samples
+        ]
+        self._samples = []
+        return {"truth above prediction": np.concatenate(pairs, axis=1)} if pairs else {}
+
+    def _add(self, split: str, total: torch.Tensor, weight: torch.Tensor) -> None:
+        # Stays on the device: reading a number there would wait for the GPU at each step.
+        both = torch.stack([total.detach(), weight.detach()]).double()
+        self._sums[split] = self._sums[split] + both if split in self._sums else both
+
+
+def _rgb(color: str) -> tuple[int, int, int]:
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)

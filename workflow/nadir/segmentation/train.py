@@ -1,0 +1,239 @@
+"""Training of one model on one dataset: kept by key, resumed where it was killed.
+
+Nothing here imports torch before it is known that there is something to train.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nadir.config.classes import ClassTable
+from nadir.config.experiments import ModelConfig, RandomForest, TrainConfig
+from nadir.errors import InputError
+from nadir.learn.card import run_card
+from nadir.learn.devices import check_device
+from nadir.provenance.atomic import swap_folder, temporary_beside, write_faults, write_json
+from nadir.provenance.cache import ResultCache
+from nadir.provenance.digest import sha
+from nadir.provenance.manifest import read_manifest
+from nadir.segmentation.models.names import check_model
+
+log = logging.getLogger(__name__)
+
+_LOGS = "tensorboard"
+
+
+@dataclass(frozen=True)
+class TrainOutputs:
+    """Where the products go.
+
+    Attributes:
+        model: Folder for `model.safetensors`, `model.yaml` and `card.json`.
+        history: `history.parquet`.
+        logs: Folder for TensorBoard's event files, written while the training runs; None for none.
+    """
+
+    model: Path
+    history: Path
+    logs: Path | None = None
+
+    def files(self) -> dict[str, Path]:
+        """Return name in the kept result -> product."""
+        return {
+            "model.safetensors": self.model / "model.safetensors",
+            "model.yaml": self.model / "model.yaml",
+            "card.json": self.model / "card.json",
+            "history.parquet": self.history,
+        }
+
+
+def train_model(
+    scenes: Mapping[str, tuple[str | os.PathLike[str], str | os.PathLike[str]]],
+    split: str | os.PathLike[str],
+    statistics: str | os.PathLike[str],
+    *,
+    model: ModelConfig,
+    train: TrainConfig,
+    table: ClassTable,
+    outputs: TrainOutputs,
+    cache_root: str | os.PathLike[str],
+    code: str,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int = 2,
+    memory: int | None = None,
+) -> str:
+    """Train a model, or deliver what an equal training gave before.
+
+    The result is kept under a key of all that it depends on: digests of cubes, labels, split and
+    statistics, model and training sections, code and seed. Device and threads are not among them.
+    An unfinished run with the same key is resumed after its last finished epoch.
+
+    Args:
+        scenes: Scene name -> (manifest of the cube, manifest of the labels), of every learning scene.
+        split: `split.parquet`.
+        statistics: `statistics.json`.
+        model: The model's section.
+        train: The training's section.
+        table: The classes.
+        outputs: Where the products go.
+        cache_root: Folder of kept trainings, such as `results/.cache/train`.
+        code: Fingerprint of the code.
+        seed: Seed of the configuration.
+        device: `auto`, `cpu` or `cuda`.
+        threads: CPU threads.
+        memory: Bytes that training data may take in memory; by default half of what is free.
+
+    Returns:
+        The key.
+
+    Raises:
+        InputError: For a model that cannot be built, a device that is not there, unusable inputs.
+        NadirError: When another process runs this very training.
+        OutputError: When the disk is full or not writable.
+    """
+    check_model(model)
+    parts = {
+        "scenes": {
+            name: [read_manifest(cube, "cube").digest, read_manifest(labels, "labels").digest]
+            for name, (cube, labels) in sorted(scenes.items())
+        },
+        "split": _digest(split),
+        "statistics": _digest(statistics),
+        "classes": table.model_dump(mode="json"),
+        "model": model.model_dump(mode="json") | _pretrained(model),
+        "train": train.model_dump(mode="json"),
+        "code": code,
+        "seed": seed,
+    }
+    cache = ResultCache(cache_root, parts)
+    with cache.lock():
+        if cache.result is None:
+            check_device("cpu" if isinstance(model, RandomForest) else device)
+            _fit(
+                cache,
+                scenes,
+                split,
+                statistics,
+                model,
+                train,
+                table,
+                outputs,
+                seed,
+                device,
+                threads,
+                memory,
+            )
+        else:
+            log.info(
+                "this training has been done before (key %s): its result is delivered", cache.key
+            )
+        cache.deliver(dict(outputs.files()))
+        _deliver_logs(cache, outputs)
+    return cache.key
+
+
+def _fit(
+    cache: ResultCache,
+    scenes: Mapping[str, tuple[str | os.PathLike[str], str | os.PathLike[str]]],
+    split: str | os.PathLike[str],
+    statistics: str | os.PathLike[str],
+    model: ModelConfig,
+    train: TrainConfig,
+    table: ClassTable,
+    outputs: TrainOutputs,
+    seed: int,
+    device: str,
+    threads: int,
+    memory: int | None,
+) -> None:
+    """Open the data, fit, and keep the result."""
+    from nadir.raster.cube import open_cube
+    from nadir.raster.labels import open_labels
+    from nadir.segmentation.dataset import assemble
+    from nadir.segmentation.patches import Scene
+
+    opened = {
+        name: Scene(open_cube(cube), open_labels(labels)) for name, (cube, labels) in scenes.items()
+    }
+    data = assemble(opened, split, statistics, table)
+    keys = {"training": cache.key, "code": cache.parts["code"], "seed": seed}
+    work = cache.work
+    made = work / "made"
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir()
+    if isinstance(model, RandomForest):
+        from nadir.segmentation.forest import fit_forest
+
+        facts = fit_forest(data, model, train, seed=seed, threads=threads, keys=keys, folder=made)
+    else:
+        from nadir.segmentation.fitting import fit_network
+
+        if outputs.logs is not None and not any(work.glob("state.pt")):
+            shutil.rmtree(outputs.logs, ignore_errors=True)  # of an older training
+        facts = fit_network(
+            data,
+            model,
+            train,
+            work=work,
+            logs=outputs.logs,
+            seed=seed,
+            device=device,
+            threads=threads,
+            keys=keys,
+            folder=made,
+            memory=memory,
+        )
+    parts = dict(cache.parts)
+    cfg = {
+        "model": parts.pop("model"),
+        "train": parts.pop("train"),
+        "classes": parts.pop("classes"),
+    }
+    code, _ = parts.pop("code"), parts.pop("seed")
+    write_json(
+        made / "card.json",
+        run_card(cfg=cfg, digests=parts, code=code, seed=seed, threads=threads, **facts),
+    )
+    with cache.store() as result:
+        for path in made.iterdir():
+            shutil.copy2(path, result / path.name)
+        if outputs.logs is not None and outputs.logs.is_dir():
+            shutil.copytree(outputs.logs, result / _LOGS)
+
+
+def _deliver_logs(cache: ResultCache, outputs: TrainOutputs) -> None:
+    """Put the kept event files where TensorBoard looks, if they are not there yet."""
+    kept = cache.result / _LOGS if cache.result else None
+    if outputs.logs is None or kept is None or not kept.is_dir():
+        return
+    if outputs.logs.is_dir() and {p.name for p in outputs.logs.iterdir()} == {
+        p.name for p in kept.iterdir()
+    }:
+        return
+    with write_faults(outputs.logs):
+        outputs.logs.parent.mkdir(parents=True, exist_ok=True)
+        fresh = temporary_beside(outputs.logs)
+        shutil.copytree(kept, fresh)
+        swap_folder(fresh, outputs.logs)
+
+
+def _digest(path: str | os.PathLike[str]) -> str:
+    try:
+        return sha(Path(path).read_bytes())
+    except OSError as error:
+        raise InputError(
+            path, "there is no such file", "Run snakemake: it makes what is missing."
+        ) from error
+
+
+def _pretrained(model: ModelConfig) -> dict[str, Any]:
+    """Return the digest of a file of encoder weights, so that the key follows its content, not its name."""
+    weights = getattr(model, "weights", None)
+    return {"weights": f"sha256:{_digest(weights)}"} if weights and weights != "imagenet" else {}
