@@ -218,13 +218,12 @@ rule certify_split:
         mem_mb=2000,
         runtime=30,
     params:
-        cfg=lambda wildcards: text_of(split=dataset_of(wildcards).buffered_split),
         code=code_of("certify-split"),
     message:
         "Proving that no two splits of dataset {wildcards.dataset} share ground"
     shell:
         "python -m nadir certify-split --split {input.split:q} --tiles {input.tiles:q} "
-        "--out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"
+        "--out {output:q} >{log:q} 2>&1"
 
 
 rule compute_statistics:

@@ -47,7 +47,7 @@ rule train_model:
         "Training {wildcards.experiment} on {wildcards.dataset}"
     shell:
         "python -m nadir train-model --cubes {input.cubes:q} --labels {input.labels:q} "
-        "--split {input.split:q} --statistics {input.statistics:q} "
+        "--split {input.split:q} --statistics {input.statistics:q} --out {output[0]:q} "
         "--history {output.history:q} --cfg {params.cfg:q} --code {params.code} "
         "--threads {threads} 2>&1 | tee {log:q}"
 
@@ -206,6 +206,7 @@ rule plot_map:
         confidence="results/{job}/{dataset}/{experiment}/scenes/{scene}/confidence.tif",
         labels="results/{job}/{dataset}/scenes/{scene}/labels.manifest.json",
         cube="results/{job}/{dataset}/scenes/{scene}/cube.manifest.json",
+        split="results/{job}/{dataset}/split.parquet",
     output:
         report(
             "results/{job}/{dataset}/{experiment}/scenes/{scene}/map.png",
@@ -230,8 +231,8 @@ rule plot_map:
         "Drawing the map of {wildcards.scene} by {wildcards.experiment} beside the truth"
     shell:
         "python -m nadir plot-map --map {input.map:q} --confidence {input.confidence:q} "
-        "--labels {input.labels:q} --cube {input.cube:q} --out {output:q} "
-        "--cfg {params.cfg:q} >{log:q} 2>&1"
+        "--labels {input.labels:q} --cube {input.cube:q} --split {input.split:q} "
+        "--out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"
 
 
 rule plot_curves:
@@ -257,7 +258,10 @@ rule plot_curves:
         mem_mb=1000,
         runtime=10,
     params:
-        cfg=lambda wildcards: text_of(classes=dataset_of(wildcards).table),
+        cfg=lambda wildcards: text_of(
+            classes=dataset_of(wildcards).table,
+            monitor=experiment_of(wildcards).train.monitor,
+        ),
         code=code_of("plot-curves"),
     message:
         "Drawing the training curves of {wildcards.experiment} on {wildcards.dataset}"

@@ -91,7 +91,7 @@ def assemble(
         train,
         validation,
         Statistics.of(facts["mean"], facts["std"]),
-        np.asarray(facts["class_pixels"], np.int64)[-table.count :],
+        np.asarray([facts["classes"][name] for name in table.names[1:]], np.int64),
         tuple(facts["bands"]),
         tuple(facts["dates"]),
         table,
@@ -128,7 +128,7 @@ def _read_statistics(path: Path, table: ClassTable) -> dict[str, Any]:
         facts = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputError(path, "these are no readable statistics", _REBUILD) from error
-    lacking = [key for key in ("bands", "dates", "mean", "std", "class_pixels") if key not in facts]
+    lacking = [key for key in ("bands", "dates", "mean", "std", "classes") if key not in facts]
     if lacking:
         raise InputError(path, f"these statistics lack {', '.join(lacking)}", _REBUILD)
     shape = (len(facts["dates"]), len(facts["bands"]))
@@ -136,6 +136,6 @@ def _read_statistics(path: Path, table: ClassTable) -> dict[str, Any]:
         raise InputError(
             path, f"means and deviations are not {shape[0]} dates x {shape[1]} bands", _REBUILD
         )
-    if len(facts["class_pixels"]) not in (table.count, table.count + 1):
-        raise InputError(path, f"these statistics are not of {table.count} classes", _REBUILD)
+    if set(facts["classes"]) != set(table.names[1:]):
+        raise InputError(path, "these statistics are of other classes", _REBUILD)
     return facts

@@ -1,0 +1,44 @@
+"""Align a fine mask with the grid of a cube: shares of every class, and one label a pixel."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nadir.cli.options import (
+    add_cfg,
+    add_out,
+    add_raw,
+    add_threads,
+    class_table,
+    scheduler,
+)
+from nadir.config.scenes import CubeConfig, LabelConfig
+from nadir.provenance.manifest import read_manifest
+from nadir.raster.grid import Grid
+from nadir.raster.labels import align_labels
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--mask", required=True, type=Path, help="fine mask, a raster")
+    parser.add_argument("--cube", required=True, type=Path, help="manifest of the cube")
+    add_out(parser, "manifest to write, NAME.manifest.json")
+    add_cfg(parser)
+    add_raw(parser)
+    add_threads(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
+    align_labels(
+        options.mask,
+        Grid.from_dict(read_manifest(options.cube, "cube").grid or {}),
+        class_table(options.cfg),
+        LabelConfig.model_validate(options.cfg["labels"]),
+        options.out,
+        options.raw,
+        CubeConfig.model_validate(options.cfg["cube"]),
+        workers=options.threads,
+        scheduler=scheduler(),
+    )

@@ -1,0 +1,39 @@
+"""Build the cube of a scene: all dates and bands as raw integers in one Zarr store."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nadir.cli.options import add_cfg, add_out, add_raw, add_threads, scheduler
+from nadir.config.scenes import CubeConfig, SceneConfig
+from nadir.raster.cube import build_cube
+from nadir.raster.sources import open_source
+from nadir.simulate.scene import scene_of_world
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--world", nargs="*", type=Path, help="world.json, for a simulated scene")
+    add_out(parser, "manifest to write, NAME.manifest.json")
+    add_cfg(parser)
+    add_raw(parser)
+    add_threads(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
+    scene = SceneConfig.model_validate({**options.cfg["dates"], "role": "predict"})
+    if options.world:
+        scene = scene_of_world(scene, options.world[0])
+    bands = tuple(options.cfg["bands"])
+    images = [(date, open_source(image, bands)) for date, image in scene.dates.items()]
+    build_cube(
+        images,
+        None,
+        options.out,
+        CubeConfig.model_validate(options.cfg["cube"]),
+        options.raw,
+        workers=options.threads,
+        scheduler=scheduler(),
+    )

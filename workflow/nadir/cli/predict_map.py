@@ -1,0 +1,34 @@
+"""Map a whole scene with a trained model: classes, confidence and a QGIS style."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nadir.cli.options import add_cfg, add_code, add_out, add_threads, cache_root, device
+from nadir.config.experiments import PredictConfig
+from nadir.raster.cube import open_cube
+from nadir.segmentation.predict import predict_map
+from nadir.segmentation.predictor import load_predictor
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--model", required=True, type=Path, help="a file of the model's bundle")
+    parser.add_argument("--cube", required=True, type=Path, help="manifest of the cube")
+    add_out(parser, "GeoTIFF to write; confidence.tif and the style go beside it")
+    add_cfg(parser)
+    add_code(parser)
+    add_threads(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
+    predict_map(
+        open_cube(options.cube),
+        load_predictor(options.model.parent, device(), options.threads),
+        PredictConfig.model_validate(options.cfg["predict"]),
+        options.out,
+        cache=cache_root(options.out, "predict"),
+        code=options.code,
+    )

@@ -1,0 +1,26 @@
+"""Make a fine mask raster out of polygons (burnt at a resolution) or of a label array."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nadir.cli.options import add_cfg, add_out, class_table
+from nadir.config.scenes import MaskSource
+from nadir.provenance.manifest import read_manifest
+from nadir.raster.burn import prepare_mask
+from nadir.raster.grid import Grid
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--cube", required=True, type=Path, help="manifest of the cube")
+    add_out(parser, "GeoTIFF to write")
+    add_cfg(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
+    grid = Grid.from_dict(read_manifest(options.cube, "cube").grid or {})
+    source = MaskSource.model_validate(options.cfg["mask"])
+    prepare_mask(source, grid, class_table(options.cfg), options.out)

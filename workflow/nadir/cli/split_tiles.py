@@ -1,0 +1,25 @@
+"""Split the tiles of a dataset into training, validation and test."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nadir.cli.options import add_cfg, add_out
+from nadir.config.tiling import SplitConfig
+from nadir.tiles.split import split_tiles
+from nadir.tiles.table import read_tiles, write_split
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--tiles", required=True, nargs="+", type=Path, help="learning scenes")
+    add_out(parser, "Parquet table to write")
+    add_cfg(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
+    scenes = [read_tiles(path) for path in options.tiles]
+    split = SplitConfig.model_validate(options.cfg["split"])
+    write_split(options.out, split_tiles(scenes, split, options.cfg["seed"]))
