@@ -141,11 +141,26 @@ def test_unsure_pixels_are_left_out_and_counted(world: tuple) -> None:
     assert test["pixels"] == usable.sum() - unsure.sum()
 
 
-@pytest.mark.parametrize(("method", "leaky"), [("blocks", False), ("random", True)])
-def test_a_random_split_is_named_leaky(world: tuple, method: str, leaky: bool) -> None:
+@pytest.mark.parametrize(
+    ("method", "verdict", "leaky"),
+    [("blocks", "clean", False), ("random", "clean", True), ("file", "leaky", True)],
+)
+def test_leaky_splits_are_named(world: tuple, method: str, verdict: str, leaky: bool) -> None:
     split = tiles(("a", 0, 0, 60, "test"))
-    metrics = evaluate_maps([world[3]], split, CLASSES, EvaluateConfig(), method=method)
-    assert metrics["split"] == {"method": method, "leaky": leaky}
+    leakage = {
+        "verdict": verdict,
+        "tiles": {"train": 3, "validation": 0, "test": 1},
+        "pairs": [{"splits": ["train", "test"], "distance_m": 300.0}],
+    }
+    metrics = evaluate_maps(
+        [world[3]], split, CLASSES, EvaluateConfig(), method=method, leakage=leakage
+    )
+    assert metrics["split"] == {
+        "method": method,
+        "leaky": leaky,
+        "tiles": leakage["tiles"],
+        "train_to_test_m": 300.0,
+    }
 
 
 def test_faults_name_the_map(world: tuple, tmp_path: Path) -> None:

@@ -106,11 +106,12 @@ def evaluate_maps(
         classes: The class table.
         cfg: Which splits, and the least confidence.
         method: How the tiles were split; `random` is named leaky.
-        leakage: Content of `leakage.json`, if known.
+        leakage: Content of `leakage.json` (`nadir.tiles.leakage.certify`), if known.
         model: Facts on the model for tables (name, parameters, ...).
 
     Returns:
-        Content of `metrics.json`: `classes` (names), `split` (method, leaky, ...), `model`, and in
+        Content of `metrics.json`: `classes` (names), `split` (method, leaky, tiles,
+        train_to_test_m), `model`, and in
         `splits` for each split the scores of `nadir.segmentation.confusion.summary`, `confusion`,
         `left_out` (unlabelled, unmapped, unsure) and `scenes` (the same, scene by scene);
         `unused_pixels`: labelled and mapped pixels in none of the three splits (buffers, dropped
@@ -153,8 +154,17 @@ def evaluate_maps(
 
 
 def _split_facts(method: str, leakage: dict[str, Any]) -> dict[str, Any]:
-    """Return how the tiles were split, and whether splits share ground or scenery."""
-    return {**leakage, "method": method, "leaky": bool(leakage.get("leaky", method == "random"))}
+    """Return how the tiles were split, and whether the test shares ground with the training."""
+    facts: dict[str, Any] = {
+        "method": method,
+        "leaky": method == "random" or leakage.get("verdict") == "leaky",
+    }
+    if "tiles" in leakage:
+        facts["tiles"] = leakage["tiles"]
+    for pair in leakage.get("pairs", []):
+        if set(pair["splits"]) == {"train", "test"}:
+            facts["train_to_test_m"] = pair["distance_m"]
+    return facts
 
 
 def _score_scene(
@@ -234,6 +244,26 @@ def _check_size(path: str | os.PathLike[str], dataset: rasterio.DatasetReader, g
         if dataset.shape != grid.shape:
             problem = f"is {width} x {height} pixels, the labels {grid.width} x {grid.height}"
         raise InputError(path, f"it {problem}", "Predict the map again from this very scene.")
+
+
+def model_facts(card: dict[str, Any]) -> dict[str, Any]:
+    """Return what tables say of a model, from its run card: nothing that varies between runs.
+
+    Args:
+        card: Content of `card.json` (`nadir.learn.card`).
+
+    Returns:
+        `name` (with the encoder, if any), `parameters` (None where a model has none), `epochs`
+        and `best_epoch` (for networks), `trees` (for forests).
+    """
+    model = card.get("configuration", {}).get("model", {})
+    result = card.get("result", {})
+    name = str(model.get("name", "unknown"))
+    if model.get("encoder"):
+        name += f" ({model['encoder']})"
+    facts = {"name": name, "parameters": result.get("parameters")}
+    kept = ("epochs", "best_epoch", "trees")
+    return facts | {key: result[key] for key in kept if key in result}
 
 
 def write_confusion(
