@@ -23,7 +23,8 @@ from nadir.config.scenes import LabelConfig
 from nadir.errors import InputError, did_you_mean
 from nadir.raster import kernels
 from nadir.raster.grid import Grid, same_crs
-from nadir.raster.masks import MaskReader, warped
+from nadir.raster.masks import MaskReader
+from nadir.raster.warping import WarpedReader
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class NestedAlignment:
         method: "nested" or, where the mask was warped first, "warped".
     """
 
-    reader: MaskReader
+    reader: MaskReader | WarpedReader
     factor: int
     origin: tuple[int, int]
     method: str = "nested"
@@ -230,9 +231,8 @@ def plan_alignment(
         "%s: warped onto a sub-grid of %d x %d samples a pixel (CRS %s, image %s)",
         name, samples, samples, mask.crs[:40], grid.crs[:40],
     )  # fmt: skip
-    return NestedAlignment(
-        warped(reader, _subdivided(grid, samples), table), samples, (0, 0), "warped"
-    )
+    fine = WarpedReader(reader, _subdivided(grid, samples))
+    return NestedAlignment(fine, samples, (0, 0), "warped")
 
 
 def _require_comparable(name: str, mask: Grid, grid: Grid) -> None:

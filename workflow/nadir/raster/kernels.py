@@ -407,3 +407,57 @@ def smoothed_label(
             labelled = scale - np.int64(shares[0, i + radius, j + radius])
             if labelled <= 0 or labelled < min_share * scale - 1e-9:
                 hard[i, j] = 0
+
+
+@numba.njit(nogil=True, cache=True, boundscheck=False)
+def sample_nearest(
+    values: np.ndarray,
+    ids: np.ndarray,
+    top: int,
+    left: int,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    step: int,
+    y: int,
+    x: int,
+    out: np.ndarray,
+) -> None:
+    """Fill a window of a grid with the ids of a mask under the pixels' centers.
+
+    Where a pixel's center lies in the mask is interpolated between nodes, which stand at multiples
+    of `step` pixels of the grid whatever the window, so that windows meet without a seam.
+
+    Args:
+        values: uint8 (H, W): a block of the mask.
+        ids: uint8 (256,): value -> id.
+        top: Row of the block in the mask.
+        left: Column of the block in the mask.
+        rows: float64 (n, m): row in the mask of each node; node (0, 0) is the last one at or
+            before the window's corner. NaN where there is no such place.
+        columns: float64 (n, m): likewise for columns.
+        step: Pixels between nodes.
+        y: First row of the window in the grid.
+        x: First column of the window in the grid.
+        out: uint8 (h, w), filled: ids; 0 outside the block.
+    """
+    height, width = out.shape
+    node_y, node_x = y // step, x // step
+    for i in range(height):
+        v = (y + i) // step - node_y
+        t = ((y + i) % step + 0.5) / step
+        for j in range(width):
+            u = (x + j) // step - node_x
+            s = ((x + j) % step + 0.5) / step
+            row = (1 - t) * ((1 - s) * rows[v, u] + s * rows[v, u + 1]) + t * (
+                (1 - s) * rows[v + 1, u] + s * rows[v + 1, u + 1]
+            )
+            column = (1 - t) * ((1 - s) * columns[v, u] + s * columns[v, u + 1]) + t * (
+                (1 - s) * columns[v + 1, u] + s * columns[v + 1, u + 1]
+            )
+            k = np.uint8(0)
+            if row >= top and column >= left:  # false for NaN
+                r = int(row) - top
+                c = int(column) - left
+                if r < values.shape[0] and c < values.shape[1]:
+                    k = ids[values[r, c]]
+            out[i, j] = k

@@ -1,4 +1,4 @@
-"""Fine masks as sources of class ids: from a file or an array, read boundless, or warped.
+"""Fine masks as sources of class ids: from a file or an array, read boundless.
 
 A mask reader hands out raw values with a table raw value -> id, so that the kernels translate
 while they count and the common case costs no pass of its own.
@@ -6,21 +6,15 @@ while they count and the common case costs no pass of its own.
 
 from __future__ import annotations
 
-import threading
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from affine import Affine
-from rasterio.enums import Resampling
-from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from nadir.config.classes import UNKNOWN, ClassTable
 from nadir.errors import InputError
 from nadir.raster.geotiff import Handles, read_faults
 from nadir.raster.grid import Grid
-
-_SPARE = 255  # a raw value that no class can have
 
 
 class RawMask(Protocol):
@@ -106,14 +100,13 @@ class MaskReader:
 
     def __init__(self, mask: RawMask, table: ClassTable) -> None:
         self.mask = mask
-        in_byte = tuple(value for value in table.nodata if 0 <= value <= 255)
-        self.ids = table.model_copy(update={"nodata": in_byte}).lookup()
-        self.nodata = [float(value) for value in table.nodata]
-        if mask.nodata is not None:
-            value = float(mask.nodata)
-            self.nodata.append(value)
-            if value in range(256) and self.ids[int(value)] == UNKNOWN:
-                self.ids[int(value)] = 0
+        self.ids = table.lookup()
+        self.beyond: float | None = None  # declared no data that no byte can hold
+        if mask.nodata is not None and not np.isnan(mask.nodata):
+            if mask.nodata not in range(256):
+                self.beyond = mask.nodata
+            elif self.ids[int(mask.nodata)] == UNKNOWN:
+                self.ids[int(mask.nodata)] = 0
         self.identity = np.full(256, UNKNOWN, np.uint8)
         self.identity[: table.count + 1] = np.arange(table.count + 1)
 
@@ -123,15 +116,14 @@ class MaskReader:
         return self.mask.grid
 
     def translate(self, raw: np.ndarray) -> np.ndarray:
-        """Return the uint8 ids of raw values of any type; unknown values give 255."""
+        """Return the uint8 ids of raw values of any type: 0 for NaN, 255 for unknown values."""
         if raw.dtype == np.uint8:
             return self.ids[raw]
         in_byte = (raw >= 0) & (raw <= 255)
         whole = np.where(in_byte, raw, 0).astype(np.uint8)
         ids = np.where(in_byte & (whole == raw), self.ids[whole], UNKNOWN).astype(np.uint8)
-        for value in self.nodata:
-            if not (0 <= value <= 255):
-                ids[np.isnan(raw) if np.isnan(value) else raw == value] = 0
+        if self.beyond is not None:
+            ids[raw == self.beyond] = 0
         if raw.dtype.kind == "f":
             ids[np.isnan(raw)] = 0
         return ids
@@ -174,68 +166,3 @@ class MaskReader:
             f"(first at row {top + row}, column {left + column})",
             f"Add them to the dataset's classes or to its `nodata` values (known: {known}).",
         )
-
-
-class WarpedRaster:
-    """A mask in another CRS or orientation, seen on a grid of the image's orientation.
-
-    Categorical: each pixel takes the mask's value under its center (nearest neighbour), and
-    outside there is no data. A `RawMask` itself. Warping runs in fixed blocks of GDAL's virtual
-    raster, so pixels do not depend on the windows that are read.
-
-    Args:
-        mask: The mask's file.
-        grid: The grid to see it on.
-        spare: A raw value that means no data, to fill the outside with.
-    """
-
-    def __init__(self, mask: RasterMask, grid: Grid, spare: float) -> None:
-        self.source, self.grid = mask, grid
-        self.name, self.dtype = mask.name, mask.dtype
-        self.nodata: float | None = spare
-        self._local = threading.local()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key != "_local"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._local = threading.local()
-
-    def read(self, y: int, x: int, height: int, width: int) -> np.ndarray:
-        """Return raw values (height, width) of a window inside the grid."""
-        with read_faults(self.name):
-            dataset = self.source.handles.get()
-            opened = getattr(self._local, "opened", None)
-            if opened is None or opened[0] is not dataset:
-                opened = self._local.opened = (dataset, self._open(dataset))
-            return opened[1].read(1, window=Window(x, y, width, height))
-
-    def _open(self, dataset: Any) -> WarpedVRT:
-        return WarpedVRT(
-            dataset,
-            crs=self.grid.crs,
-            transform=Affine(*self.grid.transform),
-            width=self.grid.width,
-            height=self.grid.height,
-            resampling=Resampling.nearest,
-            src_nodata=self.nodata,
-            nodata=self.nodata,
-        )
-
-
-def warped(reader: MaskReader, grid: Grid, table: ClassTable) -> MaskReader:
-    """Return a reader of the same mask seen on `grid` (see `WarpedRaster`).
-
-    Raises:
-        InputError: When the mask is an array in memory, which only its own grid can describe.
-    """
-    mask = reader.mask
-    if not isinstance(mask, RasterMask):
-        raise InputError(
-            mask.name,
-            "a label array must share the orientation and CRS of the image",
-            "Save the labels as a GeoTIFF in their own CRS.",
-        )
-    spares = np.flatnonzero(reader.ids == 0)
-    return MaskReader(WarpedRaster(mask, grid, float(spares[0]) if spares.size else _SPARE), table)
