@@ -140,7 +140,7 @@ def write_split_and_statistics(data, names, folder: Path):
         "dates": list(data.dates),
         "mean": data.statistics.mean.tolist(),
         "std": data.statistics.std.tolist(),
-        "class_pixels": [0, *data.counts.tolist()],
+        "classes": dict(zip(TABLE.names[1:], data.counts.tolist(), strict=True)),
     }
     (folder / "statistics.json").write_text(json.dumps(facts))
     return folder / "split.parquet", folder / "statistics.json"

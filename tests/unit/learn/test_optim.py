@@ -1,0 +1,53 @@
+"""Schedules as the configuration states them, and their state."""
+
+from __future__ import annotations
+
+import torch
+
+from nadir.config.experiments import OptimizerConfig, SchedulerConfig
+from nadir.learn.optim import Schedule, build_optimizer, cosine_factor, learning_rate
+
+
+def _optimizer(name="adam", rate=1e-3):
+    weight = torch.nn.Parameter(torch.ones(2))
+    return build_optimizer(OptimizerConfig(name=name, learning_rate=rate), [weight])
+
+
+def test_plateau_halves_after_patience_epochs_without_improvement():
+    optimizer = _optimizer()
+    schedule = Schedule(SchedulerConfig(name="plateau", factor=0.5, patience=3), optimizer, 100)
+    rates = []
+    for loss in [1.0, 0.9, 0.95, 0.95, 0.95, 0.95, 0.95]:
+        schedule.step(loss)
+        rates.append(learning_rate(optimizer))
+    assert rates == [1e-3] * 5 + [5e-4, 5e-4]
+
+
+def test_state_of_a_schedule_carries_over():
+    losses = [1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    for cfg in (SchedulerConfig(name="plateau", patience=1), SchedulerConfig(name="cosine", warmup=2)):
+        straight, first = _optimizer(), _optimizer()
+        whole, half = Schedule(cfg, straight, 6), Schedule(cfg, first, 6)
+        for loss in losses:
+            whole.step(loss)
+        for loss in losses[:3]:
+            half.step(loss)
+        second = _optimizer()
+        rest = Schedule(cfg, second, 6)
+        second.load_state_dict(first.state_dict())
+        rest.load_state_dict(half.state_dict())
+        for loss in losses[3:]:
+            rest.step(loss)
+        assert learning_rate(second) == learning_rate(straight)
+
+
+def test_cosine_rises_then_falls_and_still_learns_in_the_last_epoch():
+    factors = [cosine_factor(epoch, 10, 2) for epoch in range(10)]
+    assert factors[0] < factors[1] < factors[2] == 1.0
+    assert all(a > b for a, b in zip(factors[2:], factors[3:], strict=False))
+    assert 0 < factors[-1] < 0.1
+
+
+def test_optimizers_by_name():
+    kinds = {name: type(_optimizer(name)).__name__ for name in ("adam", "adamw", "sgd")}
+    assert kinds == {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
