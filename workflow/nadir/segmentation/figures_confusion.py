@@ -102,6 +102,7 @@ def _matrix(axes: Axes, values: NDArray[np.float64], norm: Normalize, cmap: str,
             fontsize=7.5,
             color="white" if dark else "#102a43",
             fontweight="bold" if row == column else "normal",
+            in_layout=False,  # inside the axes: the layout is ten times quicker without
         )
     size = len(values)
     for place in np.arange(0.5, size - 1):

@@ -83,9 +83,9 @@ def _best(history: pd.DataFrame, monitor: str) -> int | None:
     """Return the epoch whose weights were kept."""
     if monitor not in history or history[monitor].isna().all():
         return None
-    values = history[monitor]
-    row = values.idxmin() if monitor.endswith("loss") else values.idxmax()
-    return int(history["epoch"].loc[row])
+    values = history[monitor].to_numpy()
+    row = np.nanargmin(values) if monitor.endswith("loss") else np.nanargmax(values)
+    return int(history["epoch"].iloc[int(row)])
 
 
 def _line(axes: Axes, epochs: np.ndarray, values: np.ndarray, color: str, label: str) -> None:

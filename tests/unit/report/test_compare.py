@@ -1,0 +1,129 @@
+"""The comparison of experiments: order, leaks by name, equal bytes, no address."""
+
+from __future__ import annotations
+
+import csv
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nadir.errors import InputError
+from nadir.provenance.atomic import write_json
+from nadir.report.compare import compare_experiments
+from nadir.segmentation.confusion import summary
+
+
+def write_metrics(
+    root: Path,
+    dataset: str,
+    experiment: str,
+    right: float,
+    method: str = "blocks",
+    classes: tuple[str, ...] = ("land & soil", "sea", "ice"),
+    parameters: int | None = 3_840_000,
+) -> Path:
+    count = len(classes)
+    matrix = np.full((count, count), 10)
+    matrix[np.arange(count), np.arange(count)] = round(100 * right)
+    matrix[-1] = matrix[:, -1] = 0  # the last class never occurs
+    scores = summary(matrix) | {"confusion": matrix.tolist()}
+    path = root / dataset / experiment / "metrics.json"
+    write_json(
+        path,
+        {
+            "classes": classes,
+            "split": {"method": method, "leaky": method == "random"},
+            "model": {"name": "unet", "parameters": parameters},
+            "splits": {"validation": scores, "test": scores},
+        },
+    )
+    return path
+
+
+@pytest.fixture
+def metrics(tmp_path: Path) -> list[Path]:
+    return [
+        write_metrics(tmp_path, "world", "forest", 0.4, parameters=None),
+        write_metrics(tmp_path, "world", "unet", 0.9),
+        write_metrics(tmp_path, "shuffled", "unet", 0.95, "random"),
+        write_metrics(tmp_path, "coast", "unet", 0.7, classes=("a", "b", "c", "d")),
+    ]
+
+
+def compare(metrics: list[Path], folder: Path) -> dict[str, bytes]:
+    names = {"page": "c.html", "table": "c.csv", "figure": "c.png"}
+    compare_experiments(metrics, **{key: folder / name for key, name in names.items()})
+    return {key: (folder / name).read_bytes() for key, name in names.items()}
+
+
+def test_rows_are_sorted_and_leaks_are_named(tmp_path: Path, metrics: list[Path]) -> None:
+    compare(metrics, tmp_path)
+    rows = list(csv.DictReader((tmp_path / "c.csv").open()))
+    assert [(row["dataset"], row["experiment"]) for row in rows] == [
+        ("coast", "unet"),
+        ("shuffled", "unet"),
+        ("world", "unet"),
+        ("world", "forest"),
+    ]
+    assert [row["leaky"] for row in rows] == ["no", "yes", "no", "no"]
+    unet = rows[2]
+    assert float(unet["test mIoU"]) == pytest.approx(90 / 110, abs=1e-6)
+    assert float(unet["test IoU land & soil"]) == pytest.approx(90 / 110, abs=1e-6)
+    assert unet["test IoU ice"] == "", "a class that does not occur has no score"
+    assert unet["test IoU a"] == "", "a class of another dataset has no score"
+    assert (unet["parameters"], rows[3]["parameters"]) == ("3840000", "")
+
+
+def test_order_of_files_changes_no_byte(tmp_path: Path, metrics: list[Path]) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    assert compare(metrics, tmp_path / "a") == compare(metrics[::-1], tmp_path / "b")
+
+
+class Page(HTMLParser):
+    """Collects what is tested of a page, and sees that tags are balanced."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict]] = []
+        self.feed(text)
+        assert not self.open, f"left open: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_page_is_whole_and_accessible(tmp_path: Path, metrics: list[Path]) -> None:
+    text = compare(metrics, tmp_path)["page"].decode()
+    page = Page(text)
+    assert not re.search(r"https?:|//[a-z]", text), "no address of any kind"
+    kinds = [tag for tag, _ in page.tags]
+    assert kinds.count("table") == 2, "one for each set of classes"
+    assert kinds.count("caption") == 2
+    heads = [attrs for tag, attrs in page.tags if tag == "th"]
+    assert all(attrs.get("scope") in ("col", "row") for attrs in heads)
+    columns = [attrs for attrs in heads if attrs["scope"] == "col"]
+    assert all(attrs["aria-sort"] == "none" for attrs in columns)
+    assert kinds.count("button") == len(columns)
+    assert "land &amp; soil" in text
+    assert text.count('<span class="tag">leaky</span>') == 2, "in its row, and explained above"
+
+
+def test_faulty_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text('{"classes": []}')
+    with pytest.raises(InputError, match=r"bad\.json: these are no metrics"):
+        compare([tmp_path / "bad.json"], tmp_path)
+    with pytest.raises(InputError, match="no such file"):
+        compare([tmp_path / "absent.json"], tmp_path)
+    with pytest.raises(InputError, match="nothing to compare"):
+        compare([], tmp_path)
+    assert not list(tmp_path.glob("c.*"))
