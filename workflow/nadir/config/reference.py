@@ -18,7 +18,6 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from nadir.config.classes import CLASS_TABLES
 from nadir.config.document import Config
@@ -151,7 +150,7 @@ def _models(annotation: Any, path: str) -> Iterator[tuple[type[BaseModel], str]]
 
 def _tag(model: type[BaseModel]) -> str:
     info = model.model_fields.get("name")
-    return str(info.default) if info and info.default is not PydanticUndefined else ""
+    return str(info.default) if info and not info.is_required() else ""
 
 
 def _render(section: _Section, sections: list[_Section]) -> str:
