@@ -15,7 +15,7 @@ from nadir.config.classes import ClassTable
 from nadir.config.experiments import EvaluateConfig
 from nadir.errors import InputError
 from nadir.raster.grid import Grid
-from nadir.segmentation.evaluate import MappedScene, evaluate_maps, write_confusion
+from nadir.segmentation.evaluate import MappedScene, evaluate_maps, model_facts, write_confusion
 
 CLASSES = ClassTable.model_validate(
     {
@@ -201,3 +201,14 @@ def test_confusion_table_holds_counts_and_percent(world: tuple, tmp_path: Path) 
     np.testing.assert_array_equal(counts, metrics["splits"]["test"]["confusion"])
     percent = np.array([row[5:] for row in rows[1:]], float)
     np.testing.assert_allclose(percent.sum(1), 100, atol=0.01)
+
+
+def test_models_are_told_by_what_does_not_vary() -> None:
+    card = {
+        "configuration": {"model": {"name": "unet", "encoder": "resnet18"}},
+        "result": {"parameters": 12, "epochs": 3, "data": "resident"},
+        "seconds": 12.3,
+        "versions": {"torch": "2"},
+    }
+    assert model_facts(card) == {"name": "unet (resnet18)", "parameters": 12, "epochs": 3}
+    assert model_facts({}) == {"name": "unknown", "parameters": None}

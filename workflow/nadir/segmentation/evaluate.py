@@ -107,7 +107,7 @@ def evaluate_maps(
         cfg: Which splits, and the least confidence.
         method: How the tiles were split; `random` is named leaky.
         leakage: Content of `leakage.json` (`nadir.tiles.leakage.certify`), if known.
-        model: Facts on the model for tables (name, parameters, ...).
+        model: Run card of the model, content of `card.json`; see `model_facts`.
 
     Returns:
         Content of `metrics.json`: `classes` (names), `split` (method, leaky, tiles,
@@ -146,7 +146,7 @@ def evaluate_maps(
     return {
         "classes": classes.names[1:],
         "split": _split_facts(method, leakage or {}),
-        "model": model or {},
+        "model": model_facts(model or {}),
         "min_confidence": cfg.min_confidence,
         "splits": scored,
         "unused_pixels": unused,
