@@ -22,7 +22,7 @@ from nadir.tiles.table import SPLITS, grid_of, scene_of, windows_of
 
 COLORS = {"train": "#3b6fb6", "validation": "#e8a33d", "test": "#c0392b", "none": "#b9b9b9"}
 """Color of each split, distinct also for color-blind eyes."""
-_CAUSE_COLORS = ("#000000", "#2e86c1", "#8e6fc1", "#5fd0d8", "#e07b39")
+_CAUSE_COLORS = ("#ff4fa3", "#2e86c1", "#8e6fc1", "#5fd0d8", "#e07b39")
 _DPI = 130
 
 
@@ -87,14 +87,13 @@ def split_map(
         chosen = rows[rows["split"] == name]
         if len(chosen):
             _paint(axes, windows_of(chosen), COLORS[name], 0.35 if name == "none" else 0.6)
-            label = "in no split (buffer, border)" if name == "none" else name
+            label = "in none (buffer, border)" if name == "none" else name
             handles.append(Patch(color=COLORS[name], alpha=0.7, label=f"{label}: {len(chosen)}"))
     dropped = int((~tiles["keep"]).sum())
     if dropped:
-        handles.append(
-            Patch(facecolor="none", edgecolor="#777777", label=f"filtered out: {dropped}")
-        )
-    _finish(axes, grid, scene_of(tiles), handles[1:] + handles[:1] if len(handles) > 1 else handles)
+        label = f"filtered out: {dropped}"
+        handles.append(Patch(facecolor="none", edgecolor="#777777", label=label))
+    _finish(axes, grid, scene_of(tiles), handles)
 
 
 def filter_map(axes: Axes, tiles: pd.DataFrame, background: np.ndarray | None = None) -> None:
@@ -178,25 +177,18 @@ def _finish(axes: Axes, grid: Grid, title: str, handles: list[Patch]) -> None:
     axes.set_yticks([])
     axes.set_title(title, fontsize=11)
     axes.legend(
-        handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=2, fontsize=9,
+        handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.055), ncols=2, fontsize=9,
         frameon=False,
     )  # fmt: skip
     metres = places({"scene": grid})[0].metres[0]
     bar = _round_length(grid.width * metres / 4)
-    x, y = 0.04 * grid.width, 0.955 * grid.height
-    width = bar / metres
-    thick = grid.height * 0.012
-    for offset, color, margin in ((0.0, "black", thick * 0.35), (0.0, "white", 0.0)):
-        axes.fill(
-            [x - margin, x + width + margin, x + width + margin, x - margin],
-            [y - margin, y - margin, y + thick + margin, y + thick + margin],
-            color=color, zorder=6, linewidth=offset,
-        )  # fmt: skip
+    width = bar / metres / grid.width  # below the map, where it hides no tile
+    axes.fill(
+        [0, width, width, 0], [-0.03, -0.03, -0.02, -0.02], color="black", linewidth=0,
+        transform=axes.transAxes, clip_on=False,
+    )  # fmt: skip
     label = f"{bar / 1000:g} km" if bar >= 1000 else f"{bar:g} m"
-    text = axes.text(
-        x + width / 2, y - thick, label, ha="center", va="bottom", fontsize=9, zorder=7
-    )
-    text.set_bbox({"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.2})
+    axes.text(width + 0.015, -0.025, label, va="center", fontsize=9, transform=axes.transAxes)
 
 
 def _round_length(metres: float) -> float:
