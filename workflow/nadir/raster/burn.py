@@ -225,7 +225,7 @@ def label_grid(image: Grid, crs: str, resolution: float, bounds: tuple[float, ..
     """
     left, bottom, right, top = bounds
     if same_crs(crs, image.crs):
-        corners = [~image.affine * (x, y) for x in (left, right) for y in (bottom, top)]
+        corners = [~image.affine @ (x, y) for x in (left, right) for y in (bottom, top)]
         columns, rows = zip(*corners, strict=True)
         x0, x1 = max(0, math.floor(min(columns))), min(image.width, math.ceil(max(columns)))
         y0, y1 = max(0, math.floor(min(rows))), min(image.height, math.ceil(max(rows)))
@@ -233,7 +233,7 @@ def label_grid(image: Grid, crs: str, resolution: float, bounds: tuple[float, ..
             return None
         factor = max(1, round(max(image.resolution) / resolution))
         part = image.window(y0, x0, y1 - y0, x1 - x0)
-        fine = part.affine * Affine.scale(1 / factor)
+        fine = part.affine @ Affine.scale(1 / factor)
         return Grid(image.crs, tuple(fine)[:6], part.height * factor, part.width * factor)
     image_left, image_bottom, image_right, image_top = image.bounds_in(crs)
     x0 = math.floor(max(left, image_left) / resolution)

@@ -107,7 +107,7 @@ def _check_same_grid(first: RasterSource, source: RasterSource, date: str) -> No
     what = next(
         text
         for differs, text in (
-            (not same_crs(one.crs, other.crs), f"CRS {_short(other.crs)} against {_short(one.crs)}"),
+            (not same_crs(one.crs, other.crs), f"{_short(other.crs)} against {_short(one.crs)}"),
             (one.shape != other.shape, f"{_size(other)} pixels against {_size(one)}"),
             (True, f"georeference {other.transform} against {one.transform}"),
         )

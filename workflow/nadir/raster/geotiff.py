@@ -30,6 +30,10 @@ TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """First bytes of classic and Big TIFF, little and big endian."""
 
 
+_TYPE_SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""TIFF data type -> bytes of one value, where that is not 1 (TIFF 6.0, BigTIFF)."""
+
+
 def is_remote(path: str) -> bool:
     """Whether GDAL, not the file system, resolves this path (an address, `/vsizip/`, ...)."""
     return "://" in path or path.startswith("/vsi")
@@ -214,7 +218,7 @@ def _last_byte(page: Any) -> int:
 
 
 def _check_chain(tiff: tifffile.TiffFile, size: int) -> None:
-    """Follow the chain of directories, which tifffile cuts silently where it leaves the file."""
+    """Follow the directories and their entries; tifffile drops silently what leaves the file."""
     form, handle = tiff.tiff, tiff.filehandle
 
     def number(length: int) -> int:
@@ -230,5 +234,9 @@ def _check_chain(tiff: tifffile.TiffFile, size: int) -> None:
             raise ValueError(f"a directory lies at byte {where} of {size}")
         seen.add(where)
         handle.seek(where)
-        entries = number(form.tagnosize)
-        handle.seek(where + form.tagnosize + entries * form.tagsize)
+        for _ in range(number(form.tagnosize)):
+            number(2)  # the tag
+            length = _TYPE_SIZES.get(number(2), 1) * number(form.offsetsize)
+            value = number(form.offsetsize)
+            if length > form.offsetsize and value + length > size:
+                raise ValueError(f"an entry ends at byte {value + length} of {size}")

@@ -87,7 +87,7 @@ def resample_window(
         valid), and validity bool (height, width).
     """
     y, x, height, width = window
-    to_source = ~source.affine * fine.affine
+    to_source = ~source.affine @ fine.affine
     center_rows = _centers(to_source.f, to_source.e, y, height)
     center_columns = _centers(to_source.c, to_source.a, x, width)
     rows = _taps(center_rows, source.height, kernel)

@@ -98,13 +98,16 @@ def detect_baseline(path: str, tags: Mapping[str, str] | None = None) -> str | N
     """Return the processing baseline of a file as "NN.NN", or None when nothing tells.
 
     Looked at in this order: tags of the raster, a STAC item beside it (`NAME.json`), the file
-    name and the folders above it (`..._N0510_...`, as in a .SAFE product).
+    name (`..._N0510_...`) and the product folder above it (`S2A_MSI..._N0510_....SAFE`).
 
     Args:
         path: The raster.
         tags: Its metadata items.
     """
     for key, value in (tags or {}).items():
+        if "=" in value and key.lower() == "s2":  # GDAL cuts `s2:processing_baseline` at the colon
+            tail, value = value.split("=", 1)
+            key = f"{key}:{tail}"
         if key.upper() in _TAGS and (found := normalize_baseline(value)):
             return found
     item = Path(path).with_suffix(".json")
@@ -116,10 +119,10 @@ def detect_baseline(path: str, tags: Mapping[str, str] | None = None) -> str | N
             found = None
         if found:
             return found
-    named = _NAME_BASELINE.findall(path)
-    if named:
-        major, minor = named[-1]  # the innermost folder or the file itself
-        return f"{major}.{minor}"
+    names = [Path(path).name, *(p.name for p in Path(path).parents if _NAME_PRODUCT.match(p.name))]
+    for name in names:  # the file itself, then the product's folder
+        if named := _NAME_BASELINE.search(name):
+            return f"{named[1]}.{named[2]}"
     return None
 
 
