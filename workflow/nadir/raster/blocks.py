@@ -95,7 +95,9 @@ def _run_threads(
     from dask.callbacks import Callback
     from dask.threaded import get
 
-    names = [f"block-{number:08d}" for number in range(len(items))]
+    # Dask takes independent tasks from the last name to the first; blocks shall run as they come,
+    # since neighbours share blocks of the file.
+    names = [f"block-{number:08d}" for number in range(len(items), 0, -1)]
     graph = {name: Task(name, function, item) for name, item in zip(names, items, strict=True)}
     # The pool's end closes the thread-local file handles; Dask's own pools live until exit.
     with (
@@ -124,7 +126,7 @@ def _run_distributed(
             return future
 
         window = 2 * max(1, sum(client.nthreads().values()))
-        running = as_completed([submit() for _ in range(min(window, len(items)))])
+        running = as_completed([submit() for _ in range(min(window, len(items)))], loop=client.loop)
         for future in running:
             error = future.exception()
             if error is not None:

@@ -233,15 +233,6 @@ def _check_values(date: str, image: ImageryLike, found: list[_BlockFacts]) -> in
             f"date {date!r} has no valid pixel: all is no data",
             "Give another scene, or correct `nodata` of this date.",
         )
-    low = np.min([item.low for item in found], axis=0)
-    high = np.max([item.high for item in found], axis=0)
-    for number, band in enumerate(image.bands):
-        if low[number] == high[number] and valid > 1:
-            raise InputError(
-                _file_of(image, number),
-                f"band {band} of date {date!r} has one value ({low[number]}) in the whole scene",
-                "Give the true band, or leave it out of the dataset's `bands`.",
-            )
     clipped = sum(item.clipped for item in found)
     values = valid * len(image.bands)
     if clipped > _MOST_CLIPPED * values:
@@ -251,6 +242,15 @@ def _check_values(date: str, image: ImageryLike, found: list[_BlockFacts]) -> in
             f"-0.1 to 6.4535 (scale {image.scale:g}, offset {image.offset:g})",
             "Declare `scale` and `offset` of this date: reflectance = scale * (raw + offset).",
         )
+    low = np.min([item.low for item in found], axis=0)
+    high = np.max([item.high for item in found], axis=0)
+    for number, band in enumerate(image.bands):
+        if low[number] == high[number] and valid > 1:
+            raise InputError(
+                _file_of(image, number),
+                f"band {band} of date {date!r} has one value ({low[number]}) in the whole scene",
+                "Give the true band, or leave it out of the dataset's `bands`.",
+            )
     if clipped:
         log.warning(
             "%s: %d values of date %r lie outside reflectance -0.1 to 6.4535 and were clipped",
@@ -265,7 +265,7 @@ def _file_of(image: ImageryLike, band: int) -> str:
 
 
 class Cube:
-    """A scene's imagery; safe for threads, pickles as the path, reopens after a fork.
+    """A scene's imagery; safe for threads, pickles as the path (see `StoredArray` on forks).
 
     Args:
         manifest: Path of the manifest.

@@ -183,11 +183,14 @@ def _as_os_error(error: ValueError) -> Exception:
 class StoredArray:
     """An array of a store, for reading at any window and, while it is made, for writing blocks.
 
-    Safe to use from several threads. Pickles as its path and reopens; after a fork it reopens too,
-    since TensorStore's threads do not survive one.
+    Safe to use from several threads. Pickles as its path and reopens. TensorStore's threads do not
+    survive a fork, so worker processes must be spawned (or come from a fork server).
 
     Args:
         path: Folder of the array.
+
+    Raises:
+        RuntimeError: When it is used in a process that was forked after it was opened.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -204,7 +207,11 @@ class StoredArray:
     @property
     def _array(self) -> Any:
         opened = self._opened
-        if opened is None or opened[0] != os.getpid():
+        if opened is not None and opened[0] != os.getpid():
+            raise RuntimeError(
+                f"{self.path} was opened before a fork; start workers by spawn or forkserver"
+            )
+        if opened is None:
             try:
                 context = ts.Context({"cache_pool": {"total_bytes_limit": _INDEX_CACHE}})
                 array = ts.open(_place(self.path), open=True, context=context).result()
