@@ -326,7 +326,12 @@ def test_what_is_imported_is_asked_for():
             if line and not line.startswith("#"):
                 entry = Requirement(line)
                 asked.update(part.lower().replace("-", "_") for part in {entry.name, *entry.extras})
-    called = {"yaml": "pyyaml", "PIL": "pillow", "sklearn": "scikit_learn"}
+    called = {
+        "yaml": "pyyaml",
+        "PIL": "pillow",
+        "sklearn": "scikit_learn",
+        "mpl_toolkits": "matplotlib",
+    }
     own = {"nadir", *sys.stdlib_module_names}
     for name in MODULES:
         for other in imports_of(name):
