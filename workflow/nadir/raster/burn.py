@@ -184,8 +184,8 @@ class LabelArray:
 
 
 def _fill_value(table: ClassTable) -> int:
-    """Return the value of unlabelled ground: the table's own if it fits, else 255 (no class)."""
-    return next((value for value in table.nodata if 0 <= value <= 255), 255)
+    """Return the value of unlabelled ground: the table's own, else 255, which no class has."""
+    return table.nodata[0] if table.nodata else 255
 
 
 def label_crs(image: Grid, facts: VectorFacts) -> str:
@@ -274,7 +274,7 @@ def _create(
         "sparse_ok": True,
         "bigtiff": "if_safer",
     }
-    with atomic_path(path, ".tif") as temporary, gdal_write_faults(path, temporary.parent, 1 << 20):
+    with atomic_path(path, ".tif") as temporary, gdal_write_faults(path, temporary, 1 << 20):
         with rasterio.open(temporary, "w", **profile) as dataset:
             dataset.set_band_description(1, "class")
             dataset.write_colormap(1, {item.value: rgb(item.color) for item in table.classes})

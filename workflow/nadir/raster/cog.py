@@ -176,7 +176,7 @@ class MapWriter:
         }
         if self.table is None:
             options["PREDICTOR"] = "YES"
-        with gdal_write_faults(self.path, self._folder, 2 * self._raw.stat().st_size):
+        with gdal_write_faults(self.path, target, 2 * self._raw.stat().st_size):
             # GDAL puts its own temporary files beside the target: inside the folder that goes.
             rasterio.shutil.copy(str(source), str(target), driver="COG", **options)
             check_complete(str(target))
@@ -220,23 +220,22 @@ class MapWriter:
 
 
 @contextmanager
-def gdal_write_faults(path: str | os.PathLike[str], folder: Path, room: int) -> Iterator[None]:
+def gdal_write_faults(path: str | os.PathLike[str], temporary: Path, room: int) -> Iterator[None]:
     """Turn GDAL's write errors into an `OutputError` that names `path`.
 
     GDAL reports a full disk in many words, and after it has freed its own temporary files.
 
     Args:
         path: The file to name.
-        folder: Where it is written.
+        temporary: The file that is written in its stead.
         room: Bytes; when fewer are free there, a failed write counts as a full disk.
     """
     try:
         yield
     except (*GDAL_ERRORS, InputError) as error:
-        mine = not isinstance(error, InputError) or Path(error.file).parent == folder
-        if not mine:
+        if isinstance(error, InputError) and error.file != str(temporary):
             raise  # bad input while writing, not a fault of writing
-        if "No space left" in str(error) or shutil.disk_usage(folder).free < room:
+        if "No space left" in str(error) or shutil.disk_usage(temporary.parent).free < room:
             raise OutputError(
                 path, "the disk is full", "Free some space, then run the same command again."
             ) from error
