@@ -23,7 +23,7 @@ os.environ["PATH"] = os.pathsep.join(
     [str(Path(sys.executable).parent), os.environ["PATH"]]
 )
 
-from nadir.config.document import load_config
+from nadir.config.document import JOBS, load_config
 from nadir.errors import NadirError
 from nadir.provenance.code import code_fingerprint
 from nadir.provenance.digest import file_digest
@@ -37,7 +37,7 @@ except NadirError as error:
 os.environ["NADIR_DEVICE"] = CONFIG.compute.device
 os.environ["NADIR_SCHEDULER"] = CONFIG.compute.scheduler or ""
 
-JOB_NAMES = [name for name in ["landcover"] if CONFIG.job(name).datasets]
+JOB_NAMES = [name for name in JOBS if CONFIG.job(name).datasets]
 FORESTS = sorted(
     {
         name

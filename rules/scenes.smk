@@ -49,7 +49,9 @@ rule build_cube:
         runtime=240,
     params:
         cfg=lambda wildcards: text_of(
-            dates=scene_of(wildcards).model_dump(mode="json", include={"dates", "world"}),
+            dates=scene_of(wildcards).model_dump(
+                mode="json", include={"dates", "world"}
+            ),
             bands=dataset_of(wildcards).bands,
             cube=dataset_of(wildcards).cube,
         ),
@@ -97,7 +99,9 @@ def fine_mask(wildcards):
         return ancient(f"results/simulated/{scene.world}/mask.tif")
     if scene.mask and scene.mask.file:
         return ancient(existing(scene.mask.file))
-    return f"results/{wildcards.job}/{wildcards.dataset}/scenes/{wildcards.scene}/mask.tif"
+    return (
+        f"results/{wildcards.job}/{wildcards.dataset}/scenes/{wildcards.scene}/mask.tif"
+    )
 
 
 def raster_mask_digests(wildcards):
@@ -243,10 +247,7 @@ rule compute_statistics:
         mem_mb=3000,
         runtime=120,
     params:
-        cfg=lambda wildcards: text_of(
-            classes=dataset_of(wildcards).table,
-            scenes=dataset_of(wildcards).scenes_of("learn"),
-        ),
+        cfg=lambda wildcards: text_of(classes=dataset_of(wildcards).table),
         code=code_of("compute-statistics"),
     message:
         "Computing band statistics of the training tiles of {wildcards.dataset}"
@@ -278,10 +279,7 @@ rule plot_split:
         mem_mb=2000,
         runtime=30,
     params:
-        cfg=lambda wildcards: text_of(
-            classes=dataset_of(wildcards).table,
-            scenes=dataset_of(wildcards).scenes_of("learn"),
-        ),
+        cfg=lambda wildcards: text_of(classes=dataset_of(wildcards).table),
         code=code_of("plot-split"),
     message:
         "Drawing the split of dataset {wildcards.dataset}"

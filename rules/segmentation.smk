@@ -25,21 +25,19 @@ rule train_model:
         "results/benchmarks/train_model/{job}.{dataset}.{experiment}.tsv"
     wildcard_constraints:
         experiment=one_of(NETWORKS),
+    retries: 1
     conda:
         "../envs/train.yaml"
     threads: 2
-    retries: 1
     resources:
+        **gpu_resources(),
         mem_mb=8000,
         runtime=1440,
-        **gpu_resources(),
     params:
         cfg=lambda wildcards: text_of(
             model=experiment_of(wildcards).model,
             train=experiment_of(wildcards).train,
             classes=dataset_of(wildcards).table,
-            scenes=dataset_of(wildcards).scenes_of("learn"),
-            tile=max(dataset_of(wildcards).tiles.sizes),
             seed=CONFIG.seed,
         ),
         code=code_of("train-model"),
@@ -60,7 +58,8 @@ rule fit_forest:
         statistics="results/{job}/{dataset}/statistics.json",
         leakage=ancient("results/{job}/{dataset}/leakage.json"),
     output:
-        model_files(),
+        *model_files(),
+        history="results/{job}/{dataset}/{experiment}/history.parquet",
     log:
         "results/logs/fit_forest/{job}.{dataset}.{experiment}.log",
     benchmark:
@@ -76,10 +75,9 @@ rule fit_forest:
     params:
         cfg=lambda wildcards: text_of(
             model=experiment_of(wildcards).model,
-            seed=[CONFIG.seed, experiment_of(wildcards).train.seed],
+            train={"seed": experiment_of(wildcards).train.seed},
             classes=dataset_of(wildcards).table,
-            scenes=dataset_of(wildcards).scenes_of("learn"),
-            tile=max(dataset_of(wildcards).tiles.sizes),
+            seed=CONFIG.seed,
         ),
         code=code_of("fit-forest"),
     message:
@@ -87,7 +85,7 @@ rule fit_forest:
     shell:
         "python -m nadir fit-forest --cubes {input.cubes:q} --labels {input.labels:q} "
         "--split {input.split:q} --statistics {input.statistics:q} --out {output[0]:q} "
-        "--cfg {params.cfg:q} --code {params.code} --threads {threads} >{log:q} 2>&1"
+        "--history {output.history:q} --cfg {params.cfg:q} --code {params.code} --threads {threads} >{log:q} 2>&1"
 
 
 rule predict_map:
@@ -106,9 +104,9 @@ rule predict_map:
         "../envs/train.yaml"
     threads: 2
     resources:
+        **gpu_resources(),
         mem_mb=6000,
         runtime=480,
-        **gpu_resources(),
     params:
         cfg=lambda wildcards: text_of(predict=experiment_of(wildcards).predict),
         code=code_of("predict-map"),

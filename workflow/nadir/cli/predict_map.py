@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nadir.cli.options import add_cfg, add_code, add_out, add_threads, cache_root, device
 from nadir.config.experiments import PredictConfig
+from nadir.learn.devices import lease
 from nadir.raster.cube import open_cube
 from nadir.segmentation.predict import predict_map
 from nadir.segmentation.predictor import load_predictor
@@ -24,11 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    predict_map(
-        open_cube(options.cube),
-        load_predictor(options.model.parent, device(), options.threads),
-        PredictConfig.model_validate(options.cfg["predict"]),
-        options.out,
-        cache=cache_root(options.out, "predict"),
-        code=options.code,
-    )
+    with lease(device()) as place:
+        predict_map(
+            open_cube(options.cube),
+            load_predictor(options.model.parent, place, options.threads),
+            PredictConfig.model_validate(options.cfg["predict"]),
+            options.out,
+            cache=cache_root(options.out, "predict"),
+            code=options.code,
+        )
