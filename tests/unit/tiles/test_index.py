@@ -41,7 +41,8 @@ def test_several_sizes_and_unique_ids(scene, classes):
 def test_counts_equal_brute_force_whatever_the_block(scene, classes, monkeypatch, side):
     monkeypatch.setattr(cells.scene_blocks, "__defaults__", (side,))
     cube, labels = scene(83, 61, seed=3)
-    tiles = index_tiles(cube, labels, TileConfig(sizes=(13, 30), overlap=0.4), classes, "a")
+    cfg = TileConfig(sizes=(13, 30), overlap=0.4)
+    tiles = index_tiles(cube, labels, cfg, classes, "a", workers=3)
     assert cube.reads.min() == cube.reads.max() == 1  # overlapping tiles never re-read
     for row in tiles.itertuples():
         window = np.s_[row.y : row.y + row.size, row.x : row.x + row.size]

@@ -30,7 +30,7 @@ def test_equal_to_numpy_over_the_union_of_training_tiles(scene, monkeypatch, sid
     cube_b = scenes["b"][0]
     cube_b.scale, cube_b.offset = {"april": 2e-4, "august": 1e-4}, {"april": 0.0, "august": -1e3}
     cubes, labels = zip(*scenes.values(), strict=True)
-    found = compute_statistics(cubes, labels, ["a", "b"], _split(ROWS), NAMES)
+    found = compute_statistics(cubes, labels, ["a", "b"], _split(ROWS), NAMES, workers=3)
     classes = np.zeros(5, int)
     values = [[[] for _ in range(10)] for _ in range(2)]
     for name, (cube, label) in scenes.items():

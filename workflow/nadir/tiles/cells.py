@@ -8,6 +8,7 @@ much windows overlap and whatever their sizes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,7 @@ class _Cells:
             np.searchsorted(self._columns, x + w),
         )
         self._shape = (len(self._rows) - 1, len(self._columns) - 1)
+        self._lock = Lock()  # blocks come from several threads; only adding up is exclusive
 
     def _locate(self, y: int, x: int, block: np.ndarray) -> _Located | None:
         """Crop a block, whose corner is pixel (y, x), to the cells; None when it lies outside."""
@@ -95,8 +97,10 @@ class CellCounts(_Cells):
         """Add a (h, w) block of booleans or small counts, whose corner is pixel (y, x)."""
         part = self._locate(y, x, block)
         if part is not None:
-            sums = np.add.reduceat(part.data, part.rows, axis=0, dtype=np.int64)
-            self._cells[channel][part.where] += np.add.reduceat(sums, part.columns, axis=1)
+            sums = np.add.reduceat(part.data, part.rows, axis=0, dtype=np.int32)
+            sums = np.add.reduceat(sums, part.columns, axis=1)
+            with self._lock:
+                self._cells[channel][part.where] += sums
 
     def add_classes(self, y: int, x: int, ids: np.ndarray, count: int, channel: int = 0) -> None:
         """Add a (h, w) block of ids 0..count-1 to the channels `channel`..`channel`+count-1."""
@@ -112,7 +116,8 @@ class CellCounts(_Cells):
             codes += column_cell * count
             sums[cell] = np.bincount(codes.ravel(), minlength=len(columns) * count)
         shaped = sums.reshape(len(rows), len(columns), count)
-        self._cells[(slice(channel, channel + count), *part.where)] += np.moveaxis(shaped, 2, 0)
+        with self._lock:
+            self._cells[(slice(channel, channel + count), *part.where)] += np.moveaxis(shaped, 2, 0)
 
     def totals(self) -> np.ndarray:
         """Return the (n, channels) int64 counts of the windows."""
@@ -151,8 +156,9 @@ class CellExtents(_Cells):
         ):
             low = np.minimum.reduceat(np.where(hit, position, _FAR), starts, axis=axis)
             high = np.maximum.reduceat(np.where(hit, position + 1, -1), starts, axis=axis)
-            np.minimum(self._low[axis][part.where], low, out=self._low[axis][part.where])
-            np.maximum(self._high[axis][part.where], high, out=self._high[axis][part.where])
+            with self._lock:
+                np.minimum(self._low[axis][part.where], low, out=self._low[axis][part.where])
+                np.maximum(self._high[axis][part.where], high, out=self._high[axis][part.where])
 
     def boxes(self) -> np.ndarray:
         """Return (n, 4) int64 (y0, x0, y1, x1), ends exclusive; -1 where nothing is true."""

@@ -1,7 +1,7 @@
 """The tile index: where tiles lie, what they hold, and which are kept.
 
-A scene is read once, block by block; memory is one block (about 150 MB at ten bands and two dates)
-plus a few counts per tile, whatever the scene's size and however much tiles overlap.
+A scene is read once, block by block; memory is one block a worker (about 100 MB at ten bands and
+two dates) plus a few counts per tile, whatever the scene's size and however much tiles overlap.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import numpy as np
 from nadir.config.classes import ClassTable
 from nadir.config.tiling import TileConfig
 from nadir.errors import InputError
+from nadir.raster.blocks import run_blocks
 from nadir.raster.grid import Grid
-from nadir.tiles.cells import CellCounts, CellExtents, scene_blocks
+from nadir.tiles.cells import scene_blocks
+from nadir.tiles.counting import SceneCounts
 from nadir.tiles.filters import class_columns, count_causes, drop_reasons
-from nadir.tiles.indices import NEEDS, band_roles, surface_tests
 from nadir.tiles.scene import CubeLike, LabelsLike
 from nadir.tiles.table import is_local
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
 _log = logging.getLogger(__name__)
-
-_STRIP = 128  # rows whose reflectance is tested at a time: float temporaries stay in the cache
 
 
 def tile_starts(length: int, size: int, overlap: float = 0.0) -> np.ndarray:
@@ -91,6 +90,7 @@ def index_tiles(
     cfg: TileConfig,
     classes: ClassTable | None,
     scene: str,
+    workers: int | None = 1,
 ) -> gpd.GeoDataFrame:
     """Index the tiles of one scene.
 
@@ -100,6 +100,7 @@ def index_tiles(
         cfg: Tile sizes, overlap, filters.
         classes: Class table of the labels; needed where there are labels.
         scene: Name of the scene.
+        workers: Blocks that are read at a time; None for one per processor.
 
     Returns:
         One row a tile. id ("scene/size/y/x"), scene, y, x (int32, upper-left pixel), size (int32);
@@ -120,7 +121,9 @@ def index_tiles(
         raise InputError(scene, "labels without a class table", "Name the classes of the dataset.")
     windows = tile_windows(cube.grid, cfg.sizes, cfg.overlap, scene)
     count = classes.count if labels is not None and classes is not None else 0
-    counts, boxes, tests = _count(cube, labels, windows, count)
+    counts = SceneCounts(cube, labels, windows, count)
+    blocks = scene_blocks(*cube.grid.shape)
+    run_blocks(counts.read, blocks, workers, describe=f"index tiles of {scene}")
 
     y, x, size = windows[:, 0], windows[:, 1], windows[:, 2]
     columns: dict[str, np.ndarray | list[str]] = {
@@ -131,15 +134,14 @@ def index_tiles(
         "size": size.astype(np.int32),
     }
     if labels is not None:
-        columns.update(zip(class_columns(count), counts["classes"].T, strict=True))
+        columns.update(zip(class_columns(count), counts.classes.T, strict=True))
     area = (size * size).astype(float)
-    columns["image_valid"] = counts["image"] / area
-    columns["valid"] = counts["valid"] / area
-    for test in NEEDS:
-        columns[test] = tests[test]
+    columns["image_valid"] = counts.image_valid / area
+    columns["valid"] = counts.valid / area
+    columns.update(counts.surface_shares())
     if labels is not None:
         names = ("label_y0", "label_x0", "label_y1", "label_x1")
-        columns.update(zip(names, boxes.astype(np.int32).T, strict=True))
+        columns.update(zip(names, counts.boxes.astype(np.int32).T, strict=True))
     table = pd.DataFrame(columns)
     reasons = drop_reasons(table, cfg, classes if labels is not None else None)
     table["keep"] = reasons == ""
@@ -155,62 +157,3 @@ def index_tiles(
     }
     _log.info("%s: %d tiles: %s", scene, len(tiles), count_causes(tiles))
     return tiles
-
-
-def _count(
-    cube: CubeLike, labels: LabelsLike | None, windows: np.ndarray, count: int
-) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, np.ndarray]]:
-    """Read the scene once; return counts by window, boxes of labelled pixels, surface shares."""
-    dates = len(cube.dates)
-    roles = band_roles(cube.bands)
-    # Channels: classes 0..count, image valid on all dates, and labelled too, then for every date
-    # valid pixels and one channel for each test.
-    per_date = 1 + len(NEEDS)
-    image, valid, dated = count + 1, count + 2, count + 3
-    cells = CellCounts(windows, dated + dates * per_date)
-    extents = CellExtents(windows)
-    for y, x, h, w in scene_blocks(*cube.grid.shape):
-        raw, good = cube.read(y, x, h, w)
-        everywhere = np.logical_and.reduce(good, axis=0)
-        labelled = everywhere
-        if labels is not None:
-            ids = labels.hard(y, x, h, w)
-            cells.add_classes(y, x, ids, count + 1)
-            extents.add(y, x, ids != 0)
-            labelled = np.logical_and(everywhere, ids != 0)
-        cells.add(y, x, everywhere, image)
-        cells.add(y, x, labelled, valid)
-        for date, name in enumerate(cube.dates):
-            channel = dated + date * per_date
-            cells.add(y, x, good[date], channel)
-            scale, offset = np.float32(cube.scale[name]), np.float32(cube.offset[name])
-            for top in range(0, h, _STRIP):
-                rows = slice(top, top + _STRIP)
-                seen = good[date, rows]
-                if not seen.any():
-                    continue
-                strip = {
-                    role: (raw[date, band, rows].astype(np.float32) + offset) * scale
-                    for role, band in roles.items()
-                }
-                for number, hit in enumerate(surface_tests(strip).values(), start=1):
-                    if hit is not None:
-                        cells.add(y + top, x, hit & seen, channel + number)
-    totals = cells.totals()
-    by_date = totals[:, dated:].reshape(len(windows), dates, per_date)
-    seen = by_date[:, :, 0]
-    tests = {}
-    for number, (test, needs) in enumerate(NEEDS.items(), start=1):
-        share = np.full(len(windows), np.nan)
-        some = (seen > 0).any(axis=1)
-        if all(role in roles for role in needs) and some.any():
-            with np.errstate(divide="ignore", invalid="ignore"):
-                shares = by_date[some][:, :, number] / seen[some]
-            share[some] = np.nanmean(shares, 1) if test == "water" else np.nanmax(shares, 1)
-        tests[test] = share
-    counts = {
-        "classes": totals[:, : count + 1],
-        "image": totals[:, image],
-        "valid": totals[:, valid],
-    }
-    return counts, extents.boxes() if labels is not None else np.zeros((0, 4)), tests

@@ -10,12 +10,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nadir.errors import InputError
+from nadir.raster.blocks import run_blocks
 from nadir.tiles.cells import scene_blocks
 from nadir.tiles.scene import CubeLike, LabelsLike
 from nadir.tiles.table import windows_of
@@ -49,7 +51,12 @@ class SceneStatistics:
 
 
 def statistics_of_scene(
-    cube: CubeLike, labels: LabelsLike, split: pd.DataFrame, scene: str, classes: int
+    cube: CubeLike,
+    labels: LabelsLike,
+    split: pd.DataFrame,
+    scene: str,
+    classes: int,
+    workers: int | None = 1,
 ) -> SceneStatistics:
     """Collect the statistics of one scene's training tiles.
 
@@ -62,6 +69,7 @@ def statistics_of_scene(
         split: The split (`split_tiles`); other scenes' rows are passed over.
         scene: Name of the scene.
         classes: Number of classes K.
+        workers: Blocks that are read at a time; None for one per processor.
 
     Returns:
         The statistics, to be merged.
@@ -73,17 +81,26 @@ def statistics_of_scene(
     encodings = [(float(cube.scale[date]), float(cube.offset[date])) for date in cube.dates]
     counts = [np.zeros(shape, np.int64) for _ in dates]
     pixels = np.zeros(classes + 1, np.int64)
-    for block in scene_blocks(*cube.grid.shape):
+    lock = Lock()
+
+    def read(block: tuple[int, int, int, int]) -> None:
         mask, (y, x, h, w) = _training_mask(windows, block)
         if mask is None:
-            continue
+            return
         raw, valid = cube.read(y, x, h, w)
         for date, histogram in enumerate(counts):
             chosen = mask & valid[date]
             for band in range(len(cube.bands)):
-                histogram[band] += np.bincount(raw[date, band][chosen], minlength=LEVELS)
+                part = np.bincount(raw[date, band][chosen], minlength=LEVELS)
+                with lock:
+                    histogram[band] += part
         seen = mask & valid.any(axis=0)
-        pixels += np.bincount(labels.hard(y, x, h, w)[seen], minlength=classes + 1)
+        by_class = np.bincount(labels.hard(y, x, h, w)[seen], minlength=classes + 1)
+        with lock:
+            np.add(pixels, by_class, out=pixels)
+
+    blocks = scene_blocks(*cube.grid.shape)
+    run_blocks(read, blocks, workers, describe=f"statistics of {scene}")
     return SceneStatistics(
         [scene],
         dates,
@@ -217,6 +234,7 @@ def compute_statistics(
     scenes: Sequence[str],
     split: pd.DataFrame,
     class_names: Sequence[str],
+    workers: int | None = 1,
 ) -> dict[str, Any]:
     """Return the content of `statistics.json` for learning scenes.
 
@@ -226,6 +244,7 @@ def compute_statistics(
         scenes: Names of the scenes, in the same order.
         split: The split (`split_tiles`).
         class_names: Names by id, position 0 is "no data".
+        workers: Blocks that are read at a time; None for one per processor.
 
     Returns:
         See `summarize`.
@@ -234,7 +253,7 @@ def compute_statistics(
         InputError: As `merge_statistics` and `summarize` do.
     """
     parts = [
-        statistics_of_scene(cube, label, split, scene, len(class_names) - 1)
+        statistics_of_scene(cube, label, split, scene, len(class_names) - 1, workers)
         for cube, label, scene in zip(cubes, labels, scenes, strict=True)
     ]
     merged = merge_statistics(parts)
