@@ -49,6 +49,6 @@ def stretched(
     if valid.any():
         inside = values[:, valid]
         low, high = np.percentile(inside, (1, 99))
-        scaled = np.clip((inside - low) / max(high - low, 1e-9), 0, 1) ** 0.75
+        scaled = np.clip((inside - low) / max(high - low, 1e-9), 0, 1) ** 0.6
         picture[valid] = np.rint(255 * scaled).T.astype(np.uint8)
     return picture

@@ -21,7 +21,7 @@ from nadir.raster.cube import Cube
 from nadir.raster.grid import Grid
 from nadir.segmentation.blend import NO_CONFIDENCE
 from nadir.segmentation.mosaic import Mosaic, RawRaster
-from nadir.segmentation.predictor import Predictor
+from nadir.segmentation.predictor import ForestPredictor, Predictor
 from nadir.segmentation.sliding import predict_scene
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def predict_map(
     Args:
         cube: The imagery.
         predictor: The model.
-        cfg: Window, overlap and batch size.
+        cfg: Window, overlap and batch size. A per-pixel model needs no overlap and gets none.
         map_path: The map to make: uint8 class ids, 0 where no date is valid.
         confidence_path: The confidence to make: uint8 percent, 255 where no date is valid; by
             default `confidence.tif` beside the map.
@@ -88,7 +88,8 @@ def predict_map(
                     predictor.table.count,
                     mosaic,
                     window=cfg.window or predictor.tile,
-                    overlap=cfg.overlap,
+                    # What is said of a pixel alone is the same in every window.
+                    overlap=0.0 if isinstance(predictor, ForestPredictor) else cfg.overlap,
                     batch_size=cfg.batch_size,
                     progress=progress,
                 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -136,6 +137,7 @@ def predict_scene(
         initial=before * len(layout.columns.starts),
         desc="predict",
         unit="window",
+        mininterval=0.2 if sys.stderr.isatty() else 30.0,  # a log needs few lines
         disable=not progress,
     ) as bar:
         for number in range(mosaic.done, len(layout.row_blocks)):
