@@ -22,7 +22,7 @@ from nadir.simulate.sites import (
     inside,
     site_at,
 )
-from nadir.simulate.terrain import coast_distance, river_distance, river_half_width
+from nadir.simulate.terrain import BEACH, coast_distance, river_distance, river_half_width
 
 BX, BY, BCOS, BSIN, BAX, BAY, HEIGHT, ROOF = range(8)
 """Columns of a building table: center, axis, half extents, height (all m), roof."""
@@ -46,7 +46,7 @@ def street_grid(h):
 @njit(cache=True, nogil=True)
 def hall_grid(h):
     """Return (lot length, lot depth) of an industrial estate in metres."""
-    return 74.0 + 50.0 * draw(h, 62), 62.0 + 34.0 * draw(h, 63)
+    return 86.0 + 54.0 * draw(h, 62), 70.0 + 36.0 * draw(h, 63)
 
 
 @njit(cache=True, nogil=True)
@@ -64,7 +64,7 @@ def _stands(sites, own, segments, building, frame, seed):
     reach = np.hypot(ax, ay)
     if near_road(segments, x, y, max(ax, ay) + 1.0):
         return False
-    if coast_distance(x, y, frame, seed) < reach + 30.0:
+    if coast_distance(x, y, frame, seed) < reach + BEACH + 5.0:
         return False
     return river_distance(x, y, seed) > river_half_width(x, y, seed) + reach + 4.0
 
@@ -105,8 +105,21 @@ def _town(table, n, sites, own, segments, h, frame, seed):
                     u = bu * length + 5.0 + (lot + 0.5) * wide
                     v = bv * depth + (5.0 + deep if side == 0 else depth - 5.0 - deep)
                     roof = TILE if draw(q, 3) < 0.55 else GREY if draw(q, 3) < 0.92 else PALE
-                    n = _try(table, n, sites, own, segments, u, v, wide * 0.49, deep,
-                             tall * (0.6 + 0.8 * draw(q, 4)), roof, frame, seed)
+                    n = _try(
+                        table,
+                        n,
+                        sites,
+                        own,
+                        segments,
+                        u,
+                        v,
+                        wide * 0.49,
+                        deep,
+                        tall * (0.6 + 0.8 * draw(q, 4)),
+                        roof,
+                        frame,
+                        seed,
+                    )
     return n
 
 
@@ -122,8 +135,21 @@ def _suburb(table, n, sites, own, segments, h, frame, seed):
             u = (bu + 0.5) * 34.0 + 8.0 * (draw(q, 2) - 0.5)
             v = (bv + 0.5) * 36.0 + 8.0 * (draw(q, 3) - 0.5)
             roof = TILE if draw(q, 4) < 0.7 else GREY
-            n = _try(table, n, sites, own, segments, u, v, 5.0 + 3.5 * draw(q, 5),
-                     4.5 + 2.5 * draw(q, 6), 3.5 + 4.0 * draw(q, 7), roof, frame, seed)
+            n = _try(
+                table,
+                n,
+                sites,
+                own,
+                segments,
+                u,
+                v,
+                5.0 + 3.5 * draw(q, 5),
+                4.5 + 2.5 * draw(q, 6),
+                3.5 + 4.0 * draw(q, 7),
+                roof,
+                frame,
+                seed,
+            )
     return n
 
 
@@ -138,10 +164,22 @@ def _estate(table, n, sites, own, segments, h, frame, seed):
             if draw(q, 1) < 0.08:
                 continue  # a yard
             pick = draw(q, 2)
-            roof = GREY if pick < 0.5 else METAL if pick < 0.72 else PALE if pick < 0.88 else TILE
-            n = _try(table, n, sites, own, segments, (bu + 0.5) * length, (bv + 0.5) * depth,
-                     length * (0.3 + 0.1 * draw(q, 3)), depth * (0.28 + 0.1 * draw(q, 4)),
-                     7.0 + 7.0 * draw(q, 5), roof, frame, seed)
+            roof = GREY if pick < 0.42 else METAL if pick < 0.56 else PALE if pick < 0.8 else TILE
+            n = _try(
+                table,
+                n,
+                sites,
+                own,
+                segments,
+                (bu + 0.5) * length,
+                (bv + 0.5) * depth,
+                length * (0.3 + 0.1 * draw(q, 3)),
+                depth * (0.28 + 0.1 * draw(q, 4)),
+                7.0 + 7.0 * draw(q, 5),
+                roof,
+                frame,
+                seed,
+            )
     return n
 
 
@@ -153,8 +191,21 @@ def _farm(table, n, sites, own, segments, h, frame, seed):
         u = sites[own, AX] * (-0.45 + 0.9 * (k + 0.5) / count)
         v = sites[own, AY] * 0.7 * (draw(q, 1) - 0.5)
         roof = TILE if draw(q, 2) < 0.65 else GREY if draw(q, 2) < 0.9 else METAL
-        n = _try(table, n, sites, own, segments, u, v, 5.0 + 3.0 * draw(q, 3),
-                 5.5 + 5.0 * draw(q, 4), 4.0 + 4.0 * draw(q, 5), roof, frame, seed)
+        n = _try(
+            table,
+            n,
+            sites,
+            own,
+            segments,
+            u,
+            v,
+            5.0 + 3.0 * draw(q, 3),
+            5.5 + 5.0 * draw(q, 4),
+            4.0 + 4.0 * draw(q, 5),
+            roof,
+            frame,
+            seed,
+        )
     return n
 
 
@@ -171,7 +222,7 @@ def collect_buildings(sites, seeds, segments, frame, seed):
         kind = sites[k, KIND]
         if kind == TOWN:
             capacity += np.int64(area / 180.0)
-        elif kind == SUBURB or kind == INDUSTRY:
+        elif kind in (SUBURB, INDUSTRY):
             capacity += np.int64(area / 600.0) + 8
         elif kind == FARM:
             capacity += 4

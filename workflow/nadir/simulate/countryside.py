@@ -12,19 +12,30 @@ DISTRICT_CELL, STAND_CELL = 540.0, 125.0
 """Spacing in metres of farming districts and of natural stands."""
 
 CX, CY, CCOS, CSIN, WIDE, DEEP, USE, P_WILD, P_ROWS, P_SUMMER, C_KIND = range(11)
-"""Columns of a district: center, axis, parcel size (m), and shares of its parcels: left to nature,
-woody crops, summer crops; and its kind of woody crop. A stand uses CX, CY, USE (kind), P_WILD (density)."""
+"""Columns of a district: center, axis, parcel size (m), use, shares of its parcels (left to nature,
+woody crops, summer crops), kind of woody crop. Of a stand: CX, CY, USE (kind), P_WILD (density)."""
 
 WILD, FARMED = 0.0, 1.0
 CONIFERS, OAKS, BROADLEAVES, SHRUBS, STEPPE, MEADOWS, GRASSLAND = range(7)
 """Kinds of natural stands; the first three are forest."""
 
-_DISTRICT_TAG, _STAND_TAG, _FARM_TAG, _WOOD_TAG, _ROWS_TAG, _WOODS_TAG = 401, 402, 403, 404, 405, 406
+_DISTRICT_TAG, _STAND_TAG, _FARM_TAG, _WOOD_TAG, _ROWS_TAG, _WOODS_TAG = (
+    401,
+    402,
+    403,
+    404,
+    405,
+    406,
+)
 
 
 @njit(cache=True, nogil=True)
 def tabulate_districts(i0, j0, rows, columns, frame, seed):
-    """Return (rows, columns, 11) float64 districts and (rows, columns) uint64 hashes of cells from (i0, j0)."""
+    """Return the districts of the cells from (column i0, row j0).
+
+    Returns:
+        Table (rows, columns, 11) float64 and hashes (rows, columns) uint64.
+    """
     table = np.zeros((rows, columns, 11), np.float64)
     hashes = np.zeros((rows, columns), np.uint64)
     for r in range(rows):
@@ -40,12 +51,14 @@ def tabulate_districts(i0, j0, rows, columns, frame, seed):
             row[WIDE], row[DEEP] = 62.0 + 80.0 * draw(h, 4), 110.0 + 130.0 * draw(h, 5)
             height = height_at(x, y, frame, seed) / max(frame[2], 1.0)
             slope = slope_at(x, y, frame, seed)
-            fit = 0.62 - 1.6 * slope - 0.9 * max(height - 0.25, 0.0)
+            fit = 0.72 - 1.4 * slope - 0.9 * max(height - 0.25, 0.0)
             fit += 0.3 * gradient_noise(x / 1900.0, y / 1900.0, _FARM_TAG, seed)
             row[USE] = FARMED if draw(h, 6) < smoothstep(0.1, 0.75, fit) else WILD
             row[P_WILD] = 0.04 + 0.5 * max(0.4 - fit, 0.0)
             rows_noise = gradient_noise(x / 1500.0, y / 1500.0, _ROWS_TAG, seed)
-            row[P_ROWS] = 0.1 + 0.72 * smoothstep(0.0, 0.35, rows_noise + 0.5 * (draw(h, 7) - 0.5))
+            row[P_ROWS] = 0.14 + 0.7 * smoothstep(
+                -0.15, 0.25, rows_noise + 0.5 * (draw(h, 7) - 0.5)
+            )
             wet = 1.0 - smoothstep(150.0, 900.0, river_distance(x, y, seed))
             row[P_SUMMER] = 0.12 + 0.55 * wet
             row[C_KIND] = np.floor(3.0 * draw(h, 8))
@@ -54,7 +67,11 @@ def tabulate_districts(i0, j0, rows, columns, frame, seed):
 
 @njit(cache=True, nogil=True)
 def tabulate_stands(i0, j0, rows, columns, frame, seed):
-    """Return (rows, columns, 11) float64 stands and (rows, columns) uint64 hashes of cells from (i0, j0)."""
+    """Return the natural stands of the cells from (column i0, row j0).
+
+    Returns:
+        Table (rows, columns, 11) float64 and hashes (rows, columns) uint64.
+    """
     table = np.zeros((rows, columns, 11), np.float64)
     hashes = np.zeros((rows, columns), np.uint64)
     for r in range(rows):
@@ -66,7 +83,7 @@ def tabulate_stands(i0, j0, rows, columns, frame, seed):
             row = table[r, c]
             row[CX], row[CY] = x, y
             height = height_at(x, y, frame, seed) / max(frame[2], 1.0)
-            wood = 0.12 + 0.6 * fractal_noise(x / 1100.0, y / 1100.0, 2, _WOOD_TAG, seed)
+            wood = 0.02 + 0.6 * fractal_noise(x / 1100.0, y / 1100.0, 2, _WOOD_TAG, seed)
             wood += 0.22 * (draw(h, 3) - 0.5) - 1.2 * max(height - 0.6, 0.0)
             kind = gradient_noise(x / 1700.0, y / 1700.0, _WOODS_TAG, seed)
             kind += 0.5 * (draw(h, 4) - 0.5) + 0.5 * (height - 0.3)
@@ -84,7 +101,7 @@ def tabulate_stands(i0, j0, rows, columns, frame, seed):
 
 @njit(cache=True, nogil=True)
 def nearest_cell(table, i0, j0, cell, x, y):
-    """Return (row, column) in `table` of the jittered cell whose center is nearest to a position."""
+    """Return (row, column) in `table` of the cell whose center is nearest to a position."""
     rows, columns = table.shape[0], table.shape[1]
     r, c = np.int64(np.floor(y / cell)) - j0, np.int64(np.floor(x / cell)) - i0
     best, at_r, at_c = 1e30, r, c

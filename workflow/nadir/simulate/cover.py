@@ -11,6 +11,7 @@ from enum import IntEnum
 import numpy as np
 from numba import njit
 
+from nadir.simulate import sites as site_kinds
 from nadir.simulate.buildings import GREY, METAL, PALE, SHADE, TILE, hall_grid, street_grid
 from nadir.simulate.countryside import (
     BROADLEAVES,
@@ -38,9 +39,8 @@ from nadir.simulate.countryside import (
 from nadir.simulate.materials import Material
 from nadir.simulate.noise import draw, gradient_noise, hash_cell, mix, unit
 from nadir.simulate.roads import BALLAST, MEDIAN, SURFACE
-from nadir.simulate import sites as site_kinds
 from nadir.simulate.sites import AX, AY, COS, KIND, SIN, X, Y
-from nadir.simulate.terrain import LATTICE
+from nadir.simulate.terrain import BEACH, LATTICE
 
 
 class Cover(IntEnum):
@@ -66,10 +66,11 @@ _ROOFS[SHADE], _ROOFS[TILE], _ROOFS[GREY] = Material.SHADOW, Material.TILE_ROOF,
 _ROOFS[METAL], _ROOFS[PALE] = Material.METAL_ROOF, Material.CONCRETE
 
 # Plain integers: numba compiles them as constants.
-(C_HERBACEOUS, C_WOODY, C_FOREST, C_SCRUB, C_BARE, C_URBAN, C_ISOLATED, C_GREEN, C_INDUSTRY, C_MINING,
- C_TRANSPORT, C_WATER) = (int(c) for c in Cover)  # fmt: skip
-(M_CEREAL, M_RAPESEED, M_MAIZE, M_SUNFLOWER, M_ALFALFA, M_FALLOW, M_SOIL, M_PALE, M_VINE, M_OLIVE, M_ALMOND,
- M_CONIFER, M_OAK, M_BROADLEAF, M_SHRUB, M_DRY, M_MEADOW, M_LAWN, M_ROCK, M_GRAVEL, M_SAND, M_ASPHALT,
+(C_HERBACEOUS, C_WOODY, C_FOREST, C_SCRUB, C_BARE, C_URBAN, C_ISOLATED, C_GREEN, C_INDUSTRY,
+ C_MINING, C_TRANSPORT, C_WATER) = (int(c) for c in Cover)  # fmt: skip
+(M_CEREAL, M_RAPESEED, M_MAIZE, M_SUNFLOWER, M_ALFALFA, M_FALLOW, M_SOIL, M_PALE, M_VINE, M_OLIVE,
+ M_ALMOND, M_CONIFER, M_OAK, M_BROADLEAF, M_SHRUB, M_DRY, M_MEADOW, M_LAWN, M_ROCK, M_GRAVEL,
+ M_SAND, M_ASPHALT,
  M_CONCRETE, M_TILE, M_GREY, M_METAL, M_FACE, M_FLOOR, M_WASTE, M_RIVER, M_LAKE, M_SEA, M_SHADOW,
  M_PLASTIC) = (int(m) for m in Material)  # fmt: skip
 
@@ -82,7 +83,7 @@ def _grain(x, y, size, seed):
 
 @njit(cache=True, nogil=True)
 def _parcel(u, v, district, h):
-    """Return (hash, distance to the nearest long edge) of the parcel at local (u, v) of a district."""
+    """Return (hash, distance to its nearest long edge) of the parcel at local (u, v)."""
     wide, deep = district[WIDE], district[DEEP]
     iu = np.int64(np.floor(u / wide))
     column = hash_cell(iu, 0, 511, h)
@@ -99,11 +100,14 @@ def _parcel(u, v, district, h):
 
 @njit(cache=True, nogil=True)
 def _woody(u, v, x, y, kind, parcel, seed):
-    """Return the material in a parcel of woody crops: rows or a grid of crowns over soil or grass."""
+    """Return the material in woody crops: rows or a grid of crowns over soil or grass."""
     floor = M_SOIL if draw(parcel, 4) < 0.6 else (M_DRY if draw(parcel, 4) < 0.85 else M_PALE)
+    lane = 27.0 + 14.0 * draw(parcel, 13)  # terraces, drives: seen at 10 m, unlike the rows
+    if v / lane - np.floor(v / lane) < 10.0 / lane:
+        return M_DRY if draw(parcel, 14) < 0.6 else M_SOIL
     if kind == 0:
         fu = u / 2.6 - np.floor(u / 2.6)
-        return M_VINE if fu < 0.34 + 0.24 * draw(parcel, 5) else floor
+        return M_VINE if fu < 0.42 + 0.26 * draw(parcel, 5) else floor
     pitch = (7.5 if kind == 1 else 6.0) + 2.0 * draw(parcel, 6)
     fu, fv = u / pitch - np.floor(u / pitch) - 0.5, v / pitch - np.floor(v / pitch) - 0.5
     crown = 0.33 + 0.15 * draw(parcel, 7)
@@ -135,23 +139,29 @@ def _stand(stand, x, y, seed):
     kind, density = stand[USE], stand[P_WILD]
     g = _grain(x, y, 4.0, seed)
     if kind <= BROADLEAVES:
+        clearing = gradient_noise(x / 48.0, y / 48.0, 522, seed)
+        if clearing > 0.62:
+            return C_FOREST, M_DRY if g < 0.5 else M_SHRUB
         if g < density:
             tree = M_CONIFER if kind == CONIFERS else M_OAK if kind == OAKS else M_BROADLEAF
             if kind != CONIFERS and g < 0.12:
                 tree = M_CONIFER
             return C_FOREST, tree
         return C_FOREST, M_SHRUB if g < density + 0.6 * (1.0 - density) else M_DRY
-    patch = gradient_noise(x / 23.0, y / 23.0, 521, seed) * 0.35
+    patch = gradient_noise(x / 37.0, y / 37.0, 521, seed)
+    patch = min(max(3.0 * patch, -1.0), 1.0)  # thickets and open ground between them
     if kind == SHRUBS:
-        share = 0.35 + 0.6 * density + patch
+        share = 0.25 + 0.6 * density + 0.45 * patch
         if g < share:
-            return C_SCRUB, M_OAK if g < 0.12 + 0.5 * (density - 0.5) else M_SHRUB
+            return C_SCRUB, M_OAK if g < 0.5 * density else M_SHRUB
         return C_SCRUB, M_DRY if g < share + 0.7 * (1.0 - share) else M_SOIL
     if kind == MEADOWS:
-        return C_SCRUB, M_MEADOW if g < 0.93 else M_SHRUB
+        return C_SCRUB, M_MEADOW if g < 0.93 - 0.6 * max(patch, 0.0) else M_SHRUB
     if kind == GRASSLAND:
+        if patch > 0.8:
+            return C_SCRUB, M_OAK if g < 0.7 else M_DRY
         return C_SCRUB, M_DRY if g < 0.86 else M_SHRUB if g < 0.95 else M_SOIL
-    share = 0.1 + 0.4 * density + patch
+    share = 0.05 + 0.4 * density + 0.4 * patch
     if g < share:
         return C_SCRUB, M_SHRUB
     return C_SCRUB, M_DRY if g < share + 0.6 * (1.0 - share) else M_SOIL if g < 0.92 else M_ROCK
@@ -179,7 +189,9 @@ def _site_cover(site, h, x, y, seed):
             return C_URBAN, M_BROADLEAF if g < 0.4 * green else M_DRY, lot
         return C_URBAN, M_CONCRETE if g < green + 0.6 * (1.0 - green) else M_SOIL, lot
     if kind == site_kinds.SUBURB or kind == site_kinds.FARM:
-        lot = mix(h ^ hash_cell(np.int64(np.floor(u / 34.0)), np.int64(np.floor(v / 36.0)), 532, seed))
+        lot = mix(
+            h ^ hash_cell(np.int64(np.floor(u / 34.0)), np.int64(np.floor(v / 36.0)), 532, seed)
+        )
         if kind == site_kinds.SUBURB:
             fv = v / 72.0 - np.floor(v / 72.0)
             if fv * 72.0 < 6.0:
@@ -195,9 +207,9 @@ def _site_cover(site, h, x, y, seed):
             return C_ISOLATED, M_LAWN if draw(lot, 6) < 0.55 else M_DRY, lot
         return C_ISOLATED, M_CONCRETE if g > 0.78 else M_SOIL if g > 0.55 else M_DRY, lot
     if kind == site_kinds.PARK:
-        clump = gradient_noise(x / 31.0, y / 31.0, 533, seed) + 0.35 * (draw(h, 3) - 0.3)
-        path = abs(gradient_noise(x / 70.0, y / 70.0, 534, seed))
-        if path < 0.03:
+        clump = gradient_noise(x / 47.0, y / 47.0, 533, seed) + 0.3 * (draw(h, 3) - 0.4)
+        path = abs(gradient_noise(x / 75.0, y / 75.0, 534, seed))
+        if path < 0.045:
             return C_GREEN, M_GRAVEL, h
         if clump > 0.06:
             tree = M_BROADLEAF if draw(h, 4) < 0.6 else M_CONIFER
@@ -208,7 +220,7 @@ def _site_cover(site, h, x, y, seed):
         iu, iv = np.floor(u / length), np.floor(v / depth)
         fu, fv = u - iu * length, v - iv * depth
         lot = mix(h ^ hash_cell(np.int64(iu), np.int64(iv), 535, seed))
-        if fu < 4.5 or fu > length - 4.5 or fv < 4.5 or fv > depth - 4.5:
+        if fu < 8.0 or fu > length - 8.0 or fv < 8.0 or fv > depth - 8.0:
             return C_INDUSTRY, M_ASPHALT if g < 0.9 else M_DRY, h
         if draw(lot, 1) < 0.3:
             return C_INDUSTRY, M_ASPHALT if g < 0.85 else M_METAL, lot  # parked cars
@@ -228,19 +240,23 @@ def _site_cover(site, h, x, y, seed):
             return C_MINING, M_DRY if g < 0.7 else M_SOIL, lot
         if q < 0.22 and draw(h, 8) < 0.45:
             return C_MINING, M_LAKE, h
-        bench = q * 5.0 - np.floor(q * 5.0)
-        if bench < 0.34 and q > 0.3:
-            return C_MINING, M_FACE if draw(h, 9) < 0.6 else M_ROCK, h
+        bench = q * 3.6 - np.floor(q * 3.6)
+        if bench < 0.4 and q > 0.25:
+            return C_MINING, M_FACE if draw(h, 9) < 0.5 else M_PALE, h
         if q > 0.95 and g < 0.3:
             return C_MINING, M_SHRUB, h
-        return C_MINING, M_FLOOR if g < 0.75 else (M_SOIL if g < 0.93 else M_WASTE), h
+        ground = M_FLOOR if draw(h, 10) < 0.4 else M_WASTE if draw(h, 10) < 0.7 else M_SOIL
+        return C_MINING, ground if g < 0.8 else M_SOIL, h
     if kind == site_kinds.LAKE:
         return C_WATER, M_LAKE, h
-    ground = draw(h, 7)  # bare ground
-    if g < 0.13:
-        return C_BARE, M_SHRUB if g < 0.07 else M_DRY, h
-    if ground < 0.3:
-        return C_BARE, M_ROCK if g < 0.7 else M_SOIL, h
+    ground = draw(h, 7)  # bare ground, cut by gullies where some plants hold on
+    gully = abs(gradient_noise(x / 46.0, y / 46.0, 538, seed))
+    if gully < 0.09:
+        return C_BARE, M_SHRUB if g < 0.6 else M_ROCK, h
+    if g < 0.06:
+        return C_BARE, M_DRY, h
+    if ground < 0.25:
+        return C_BARE, M_ROCK if g < 0.6 else M_SOIL, h
     return C_BARE, M_SOIL if ground < 0.6 else M_PALE if ground < 0.8 else M_GRAVEL, h
 
 
@@ -252,12 +268,27 @@ def paint_cover(
     """Paint land cover at the centers of the pixels of a window.
 
     Args:
-        x0, y0, step, rows, columns: The window: upper-left corner and pixel size (m), shape.
-        fields, fi0, fj0: From `terrain.tabulate_fields`, and its first node.
-        districts, district_hashes, di0, dj0: From `countryside.tabulate_districts`, and its first cell.
-        stands, stand_hashes, si0, sj0: The same for stands.
-        sites, site_hashes: From `sites.collect_sites`.
-        zone, road, roof: Rasters of the window from the `paint_` functions.
+        x0: West edge of the window (m).
+        y0: North edge of the window (m).
+        step: Pixel size (m).
+        rows: Height of the window in pixels.
+        columns: Width of the window in pixels.
+        fields: From `terrain.tabulate_fields`.
+        fi0: Its first column on the lattice.
+        fj0: Its first row on the lattice.
+        districts: From `countryside.tabulate_districts`.
+        district_hashes: Likewise.
+        di0: Column of its first cell.
+        dj0: Row of its first cell.
+        stands: From `countryside.tabulate_stands`.
+        stand_hashes: Likewise.
+        si0: Column of its first cell.
+        sj0: Row of its first cell.
+        sites: From `sites.collect_sites`.
+        site_hashes: Likewise.
+        zone: Raster of the window from `sites.paint_sites`.
+        road: Raster of the window from `roads.paint_roads`.
+        roof: Raster of the window from `buildings.paint_buildings`.
         seed: From `noise.seed_hash`.
 
     Returns:
@@ -280,18 +311,30 @@ def paint_cover(
             tx = lx - fc
             w00, w01 = (1.0 - tx) * (1.0 - ty), tx * (1.0 - ty)
             w10, w11 = (1.0 - tx) * ty, tx * ty
-            coast = (w00 * fields[0, fr, fc] + w01 * fields[0, fr, fc + 1]
-                     + w10 * fields[0, fr + 1, fc] + w11 * fields[0, fr + 1, fc + 1])
-            river = (w00 * fields[1, fr, fc] + w01 * fields[1, fr, fc + 1]
-                     + w10 * fields[1, fr + 1, fc] + w11 * fields[1, fr + 1, fc + 1])
+            coast = (
+                w00 * fields[0, fr, fc]
+                + w01 * fields[0, fr, fc + 1]
+                + w10 * fields[0, fr + 1, fc]
+                + w11 * fields[0, fr + 1, fc + 1]
+            )
+            river = (
+                w00 * fields[1, fr, fc]
+                + w01 * fields[1, fr, fc + 1]
+                + w10 * fields[1, fr + 1, fc]
+                + w11 * fields[1, fr + 1, fc + 1]
+            )
             cls, mat, h = 0, 0, seed
             if coast <= 0.0:
                 cls, mat = C_WATER, M_SEA
             elif road[r, c] > 0:
                 cls = C_TRANSPORT
                 g = _grain(x, y, 4.0, seed)
-                if road[r, c] == SURFACE:
-                    mat = M_ASPHALT
+                h = hash_cell(
+                    np.int64(np.floor(x / 450.0)), np.int64(np.floor(y / 450.0)), 545, seed
+                )
+                if road[r, c] == SURFACE:  # new, worn and concrete carriageways
+                    age = draw(h, 1)
+                    mat = M_ASPHALT if age < 0.45 else M_GREY if age < 0.8 else M_CONCRETE
                 elif road[r, c] == BALLAST:
                     mat = M_GRAVEL
                 elif road[r, c] == MEDIAN:
@@ -300,7 +343,10 @@ def paint_cover(
                     mat = M_DRY if g < 0.6 else M_GRAVEL if g < 0.85 else M_SHRUB
             elif river <= 0.0:
                 cls, mat = C_WATER, M_RIVER
-            elif coast < 55.0:
+                h = hash_cell(
+                    np.int64(np.floor(x / 900.0)), np.int64(np.floor(y / 900.0)), 546, seed
+                )
+            elif coast < BEACH:
                 cls, mat = C_BARE, M_SAND
             elif zone[r, c] > 0:
                 k = zone[r, c] - 1
@@ -311,10 +357,18 @@ def paint_cover(
                     if code > SHADE:  # each roof of about 12 m has its own color
                         h = hash_cell(np.int64(x / 12.0), np.int64(y / 12.0), 541, h)
             else:
-                wx = (w00 * fields[2, fr, fc] + w01 * fields[2, fr, fc + 1]
-                      + w10 * fields[2, fr + 1, fc] + w11 * fields[2, fr + 1, fc + 1])
-                wy = (w00 * fields[3, fr, fc] + w01 * fields[3, fr, fc + 1]
-                      + w10 * fields[3, fr + 1, fc] + w11 * fields[3, fr + 1, fc + 1])
+                wx = (
+                    w00 * fields[2, fr, fc]
+                    + w01 * fields[2, fr, fc + 1]
+                    + w10 * fields[2, fr + 1, fc]
+                    + w11 * fields[2, fr + 1, fc + 1]
+                )
+                wy = (
+                    w00 * fields[3, fr, fc]
+                    + w01 * fields[3, fr, fc + 1]
+                    + w10 * fields[3, fr + 1, fc]
+                    + w11 * fields[3, fr + 1, fc + 1]
+                )
                 dr, dc = nearest_cell(districts, di0, dj0, DISTRICT_CELL, x + wx, y + wy)
                 district = districts[dr, dc]
                 wild = district[USE] != FARMED

@@ -11,13 +11,16 @@ from nadir.simulate.terrain import LATTICE
 REACH = 36
 """Metres beyond a window that drawing its mask may look at."""
 
-_LONGEST, _RING = 29.0, 6  # longest displacement of a boundary; radius of the smallest mapped thing (m)
+_LONGEST, _RING = (
+    29.0,
+    6,
+)  # longest displacement of a boundary; radius of the smallest mapped thing (m)
 _AROUND = np.array([[0, 6], [4, 4], [6, 0], [4, -4], [0, -6], [-4, -4], [-6, 0], [-4, 4]], np.int64)
 
 
 @njit(cache=True, nogil=True)
 def _displacements(i0, j0, rows, columns, seed):
-    """Return (2, rows, columns) float32 displacements east and south on the lattice, about unit size."""
+    """Return (2, rows, columns) float32 displacements (east, south) of about unit size."""
     out = np.empty((2, rows, columns), np.float32)
     for r in range(rows):
         for c in range(columns):
@@ -39,7 +42,8 @@ def draw_mask(cover, row0, col0, margin, amplitude, seed):
 
     Args:
         cover: (rows + 2*margin, columns + 2*margin) uint8 classes at 1 m.
-        row0, col0: First pixel of the window itself, in metres from the world's corner.
+        row0: First row of the window itself, in metres south of the world's corner.
+        col0: First column, in metres east of it.
         margin: Pixels of `cover` beyond the window, at least REACH.
         amplitude: Typical displacement in metres; 0 draws the ground as it is.
         seed: From `noise.seed_hash`.
@@ -63,10 +67,18 @@ def draw_mask(cover, row0, col0, margin, amplitude, seed):
             tx = lx - fc
             w00, w01 = (1.0 - tx) * (1.0 - ty), tx * (1.0 - ty)
             w10, w11 = (1.0 - tx) * ty, tx * ty
-            dx = (w00 * fields[0, fr, fc] + w01 * fields[0, fr, fc + 1]
-                  + w10 * fields[0, fr + 1, fc] + w11 * fields[0, fr + 1, fc + 1]) * amplitude
-            dy = (w00 * fields[1, fr, fc] + w01 * fields[1, fr, fc + 1]
-                  + w10 * fields[1, fr + 1, fc] + w11 * fields[1, fr + 1, fc + 1]) * amplitude
+            dx = (
+                w00 * fields[0, fr, fc]
+                + w01 * fields[0, fr, fc + 1]
+                + w10 * fields[0, fr + 1, fc]
+                + w11 * fields[0, fr + 1, fc + 1]
+            ) * amplitude
+            dy = (
+                w00 * fields[1, fr, fc]
+                + w01 * fields[1, fr, fc + 1]
+                + w10 * fields[1, fr + 1, fc]
+                + w11 * fields[1, fr + 1, fc + 1]
+            ) * amplitude
             y = r + margin + np.int64(np.floor(min(max(dy, -_LONGEST), _LONGEST) + 0.5))
             x = c + margin + np.int64(np.floor(min(max(dx, -_LONGEST), _LONGEST) + 0.5))
             own = cover[y, x]

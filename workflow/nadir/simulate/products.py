@@ -39,7 +39,11 @@ _GDAL = {"GDAL_CACHEMAX": 64, "GDAL_NUM_THREADS": "1", "GDAL_PAM_ENABLED": "NO"}
 
 
 def simulate_world(
-    cfg: WorldConfig, folder: str | os.PathLike[str], *, block: int = BLOCK, workers: int | None = None
+    cfg: WorldConfig,
+    folder: str | os.PathLike[str],
+    *,
+    block: int = BLOCK,
+    workers: int | None = None,
 ) -> Path:
     """Write `april.tif`, `august.tif`, `mask.tif` and, last, `world.json`.
 
@@ -77,7 +81,9 @@ def simulate_world(
             for date, scene in enumerate(scenes):
                 scene.write(window.numbers[date], window=RasterWindow(column, row, columns, rows))
             mask.write(
-                window.mask, 1, window=RasterWindow(*(PIXEL * n for n in (column, row, columns, rows)))
+                window.mask,
+                1,
+                window=RasterWindow(*(PIXEL * n for n in (column, row, columns, rows))),
             )
             tally.add(window)
     path = folder / "world.json"
@@ -117,7 +123,9 @@ def _render_all(
                 future.cancel()
 
 
-def _create_scene(stack: ExitStack, path: Path, cfg: WorldConfig, date: str) -> rasterio.io.DatasetWriter:
+def _create_scene(
+    stack: ExitStack, path: Path, cfg: WorldConfig, date: str
+) -> rasterio.io.DatasetWriter:
     scene = _create(
         stack, path, cfg, PIXEL, count=len(BANDS), dtype="uint16", predictor=2, interleave="pixel"
     )
@@ -205,7 +213,8 @@ def _describe(world: World, tally: _Tally) -> dict:
         "content": {name: state.hexdigest() for name, state in tally.digests.items()},
         "class_pixels": tally.classes,
         "class_share": {
-            item.name: round(int(tally.classes[item.value]) / mapped, 5) for item in CATALONIA.classes
+            item.name: round(int(tally.classes[item.value]) / mapped, 5)
+            for item in CATALONIA.classes
         },
         "unmapped_share": round(int(tally.classes[0]) / int(tally.classes.sum()), 5),
         "nodata_share": {

@@ -35,8 +35,10 @@ def render_window(world: World, row: int, column: int, rows: int, columns: int) 
 
     Args:
         world: The world.
-        row, column: First pixel on the 10 m grid; even.
-        rows, columns: Shape in pixels of 10 m; even.
+        row: First row on the 10 m grid; even.
+        column: First column; even.
+        rows: Height in pixels of 10 m; even.
+        columns: Width; even.
 
     Returns:
         Values that do not depend on how the world is cut into windows.
@@ -54,8 +56,8 @@ def render_window(world: World, row: int, column: int, rows: int, columns: int) 
     )
     del ground
     height = heights(
-        (c0 - 0.5) * PIXEL, (r0 - 0.5) * PIXEL, float(PIXEL), rows + 2 * HALO + 2, columns + 2 * HALO + 2,
-        world.frame, world.seed,
+        (c0 - 0.5) * PIXEL, (r0 - 0.5) * PIXEL, float(PIXEL),
+        rows + 2 * HALO + 2, columns + 2 * HALO + 2, world.frame, world.seed,
     )  # fmt: skip
     expose(
         light, height, r0, c0, world.frame[2], cfg.snow and world.frame[2] > 0, cfg.drift,

@@ -59,14 +59,21 @@ def _add(table, n, a, b, paved, whole, kind, box):
 def collect_roads(x0, y0, x1, y1, seed):
     """Return the road segments that may touch a rectangle (metres): table (n, 7) float64."""
     reach = TOWN_CELL + 300.0
-    i0, i1 = np.int64(np.floor((x0 - reach) / TOWN_CELL)), np.int64(np.floor((x1 + reach) / TOWN_CELL)) + 1
-    j0, j1 = np.int64(np.floor((y0 - reach) / TOWN_CELL)), np.int64(np.floor((y1 + reach) / TOWN_CELL)) + 1
+    i0, i1 = (
+        np.int64(np.floor((x0 - reach) / TOWN_CELL)),
+        np.int64(np.floor((x1 + reach) / TOWN_CELL)) + 1,
+    )
+    j0, j1 = (
+        np.int64(np.floor((y0 - reach) / TOWN_CELL)),
+        np.int64(np.floor((y1 + reach) / TOWN_CELL)) + 1,
+    )
     lines_x = np.int64((x1 - x0) / _MOTORWAY_CELL) + 5
     lines_y = np.int64((y1 - y0) / _MOTORWAY_CELL) + 5
     pieces_x = np.int64((x1 - x0) / _MOTORWAY_PIECE) + 5
     pieces_y = np.int64((y1 - y0) / _MOTORWAY_PIECE) + 5
     table = np.zeros(
-        ((i1 - i0) * (j1 - j0) * 2 * _PIECES + lines_x * pieces_y + lines_y * pieces_x, 7), np.float64
+        ((i1 - i0) * (j1 - j0) * 2 * _PIECES + lines_x * pieces_y + lines_y * pieces_x, 7),
+        np.float64,
     )
     box = (x0, y0, x1, y1)
     n = 0

@@ -13,7 +13,15 @@ import numpy as np
 from numba import njit
 
 from nadir.simulate.materials import COARSE, FAMILY, ROUGHNESS, SPECTRA, WAVELENGTHS
-from nadir.simulate.noise import draw, fractal_noise, gradient_noise, hash_cell, mix, smoothstep, unit
+from nadir.simulate.noise import (
+    draw,
+    fractal_noise,
+    gradient_noise,
+    hash_cell,
+    mix,
+    smoothstep,
+    unit,
+)
 from nadir.simulate.terrain import SNOW_LINE
 
 HALO = 4
@@ -29,16 +37,20 @@ _GRAIN, _DRIFT, _SNOW, _HAZE, _CLOUD, _NOISE = 601, 602, 620, 630, 640, 660
 _SNOW_SPECTRUM = np.array([0.72, 0.74, 0.74, 0.73, 0.72, 0.71, 0.69, 0.67, 0.12, 0.09])
 _CLOUD_SPECTRUM = np.array([0.56, 0.54, 0.53, 0.53, 0.54, 0.55, 0.56, 0.56, 0.38, 0.28])
 _HAZE_SPECTRUM = (WAVELENGTHS / WAVELENGTHS[0]) ** -1.7
-_VISIBLE, _INFRARED, _SHORTWAVE = WAVELENGTHS < 700, (WAVELENGTHS > 720) & (WAVELENGTHS < 1000), WAVELENGTHS > 1000
+_VISIBLE, _INFRARED, _SHORTWAVE = (
+    WAVELENGTHS < 700,
+    (WAVELENGTHS > 720) & (WAVELENGTHS < 1000),
+    WAVELENGTHS > 1000,
+)
 _TILT = np.clip((WAVELENGTHS - 600.0) / 250.0, -1.0, 1.0)
 # How an object's brightness, vigor, moisture and color change each band, by family of materials.
 _EVEN = np.ones(len(WAVELENGTHS))
 _SHAPES = np.array(
     [
-        [0.10 * _EVEN, 0.13 * _INFRARED - 0.10 * _VISIBLE, 0.15 * _SHORTWAVE, 0.04 * _TILT],
-        [0.17 * _EVEN, 0.03 * _INFRARED, 0.08 * _SHORTWAVE, 0.07 * _TILT],
-        [0.16 * _EVEN, 0.10 * _INFRARED, 0.10 * _SHORTWAVE, 0.08 * _TILT],
-        [0.22 * _EVEN, 0.04 * _INFRARED, 0.10 * _SHORTWAVE, 0.08 * _TILT],
+        [0.13 * _EVEN, 0.16 * _INFRARED - 0.13 * _VISIBLE, 0.19 * _SHORTWAVE, 0.06 * _TILT],
+        [0.20 * _EVEN, 0.05 * _INFRARED, 0.11 * _SHORTWAVE, 0.09 * _TILT],
+        [0.18 * _EVEN, 0.10 * _INFRARED, 0.10 * _SHORTWAVE, 0.10 * _TILT],
+        [0.26 * _EVEN, 0.05 * _INFRARED, 0.12 * _SHORTWAVE, 0.11 * _TILT],
     ]
 )
 # The same for the slow change over a region.
@@ -77,8 +89,10 @@ def mix_pixels(material, thing, row0, col0, factor, variation, seed):
     """Average the spectra of factor x factor fine pixels.
 
     Args:
-        material, thing: (rows*factor, columns*factor), see `world.LandCover`; fine pixels of 1 m.
-        row0, col0: First fine pixel, in metres from the world's corner.
+        material: (rows*factor, columns*factor) at 1 m, see `world.LandCover`.
+        thing: Likewise.
+        row0: First fine row, in metres south of the world's corner.
+        col0: First fine column, in metres east of it.
         factor: Fine pixels along a coarse one.
         variation: Strength of the variation between objects.
         seed: From `noise.seed_hash`.
@@ -98,7 +112,10 @@ def mix_pixels(material, thing, row0, col0, factor, variation, seed):
             for fr in range(factor):
                 y = row0 + r * factor + fr
                 for fc in range(factor):
-                    m, t = material[r * factor + fr, c * factor + fc], thing[r * factor + fr, c * factor + fc]
+                    m, t = (
+                        material[r * factor + fr, c * factor + fc],
+                        thing[r * factor + fr, c * factor + fc],
+                    )
                     if m != last_material or t != last_thing:
                         _object_spectrum(m, t, variation, seed, spectrum)
                         last_material, last_thing = m, t
@@ -121,7 +138,8 @@ def expose(light, height, row0, col0, relief, snow, drift, cloud_level, seed):
     Args:
         light: (date, band, rows, columns) float32 reflectance of pixels of 10 m.
         height: (rows + 2, columns + 2) float32 heights (m), one pixel beyond on each side.
-        row0, col0: First pixel on the 10 m grid of the world.
+        row0: First row on the 10 m grid of the world.
+        col0: First column.
         relief: Height of the relief (m).
         snow: Whether there is snow on the first date.
         drift: Strength of the regional drift.
@@ -135,12 +153,16 @@ def expose(light, height, row0, col0, relief, snow, drift, cloud_level, seed):
             x = (col0 + c + 0.5) * 10.0
             east = (height[r + 1, c + 2] - height[r + 1, c]) / 20.0
             south = (height[r + 2, c + 1] - height[r, c + 1]) / 20.0
-            facing = (_SUN_UP - east * _SUN_EAST - south * _SUN_SOUTH) / np.sqrt(1.0 + east**2 + south**2)
+            facing = (_SUN_UP - east * _SUN_EAST - south * _SUN_SOUTH) / np.sqrt(
+                1.0 + east**2 + south**2
+            )
             shade = (max(facing, 0.0) + 0.3) / (_SUN_UP + 0.3)
             for date in range(dates):
                 cover = 0.0
                 if snow and date == 0:
-                    line = SNOW_LINE * relief + 0.09 * relief * gradient_noise(x / 420.0, y / 420.0, _SNOW, seed)
+                    line = SNOW_LINE * relief + 0.09 * relief * gradient_noise(
+                        x / 420.0, y / 420.0, _SNOW, seed
+                    )
                     cover = 0.92 * smoothstep(0.0, 0.09 * relief, height[r + 1, c + 1] - line)
                 tag = _CLOUD + 5 * date
                 cloud = 0.0
@@ -148,10 +170,14 @@ def expose(light, height, row0, col0, relief, snow, drift, cloud_level, seed):
                     n = fractal_noise(x / 760.0, y / 760.0, 4, tag, seed)
                     cloud = 0.96 * smoothstep(cloud_level - 0.06, cloud_level + 0.22, n)
                     n = fractal_noise((x + 330.0) / 760.0, (y + 520.0) / 760.0, 4, tag, seed)
-                    shade_of_cloud = 1.0 - 0.62 * smoothstep(cloud_level - 0.06, cloud_level + 0.22, n)
+                    shade_of_cloud = 1.0 - 0.62 * smoothstep(
+                        cloud_level - 0.06, cloud_level + 0.22, n
+                    )
                 else:
                     shade_of_cloud = 1.0
-                haze = 0.008 * (1.0 + 0.7 * gradient_noise(x / 3100.0, y / 3100.0, _HAZE + date, seed))
+                haze = 0.008 * (
+                    1.0 + 0.7 * gradient_noise(x / 3100.0, y / 3100.0, _HAZE + date, seed)
+                )
                 region = np.empty(4)
                 for k in range(4):
                     fixed = gradient_noise(x / 2300.0, y / 2300.0, _DRIFT + k, seed)
@@ -202,7 +228,8 @@ def _record(plane, row0, col0, rows, columns, offset, step, strength, tag, seed)
     """Return digital numbers of a band.
 
     `plane` holds reflectance on a grid of `step` pixels of 10 m, whose first value is centered
-    `offset` 10 m pixels before the window's first pixel; noise is added there, then it is interpolated.
+    `offset` 10 m pixels before the window's first pixel; noise is added there, before
+    interpolation.
     """
     noisy = np.empty_like(plane)
     for r in range(plane.shape[0]):
@@ -231,14 +258,13 @@ def _record(plane, row0, col0, rows, columns, offset, step, strength, tag, seed)
     return out
 
 
-def record(
-    light: np.ndarray, row0: int, col0: int, strength: float, seed: np.uint64
-) -> np.ndarray:
+def record(light: np.ndarray, row0: int, col0: int, strength: float, seed: np.uint64) -> np.ndarray:
     """Blur, sample, add noise and quantize.
 
     Args:
         light: (date, band, rows + 2*HALO, columns + 2*HALO) float32 reflectance.
-        row0, col0: First pixel of the window itself (without the halo) on the 10 m grid; even.
+        row0: First row of the window itself (without the halo) on the 10 m grid; even.
+        col0: First column, likewise.
         strength: Strength of the noise.
         seed: From `noise.seed_hash`.
 
@@ -256,7 +282,13 @@ def record(
                 # Pairs of 10 m pixels make a 20 m pixel; the blur takes one of its two halo pixels.
                 quarter = plane.reshape(plane.shape[0] // 2, 2, plane.shape[1] // 2, 2)
                 sampled = np.ascontiguousarray(
-                    0.25 * (quarter[:, 0, :, 0] + quarter[:, 0, :, 1] + quarter[:, 1, :, 0] + quarter[:, 1, :, 1])
+                    0.25
+                    * (
+                        quarter[:, 0, :, 0]
+                        + quarter[:, 0, :, 1]
+                        + quarter[:, 1, :, 0]
+                        + quarter[:, 1, :, 1]
+                    )
                 )
                 sampled, step = _blur(sampled, 1, coarse), 2
                 offset = HALO - 2 - 0.5  # of the first kept 20 m pixel's center
@@ -271,5 +303,3 @@ def record(
 def cloud_level(share: float) -> float:
     """Return the value of the cloud noise that a share of the ground exceeds; 99 for none."""
     return _CLOUD_SPREAD * NormalDist().inv_cdf(1.0 - share) if share > 0 else 99.0
-
-

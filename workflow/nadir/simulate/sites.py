@@ -12,14 +12,13 @@ from numba import njit
 from nadir.simulate.noise import draw, hash_cell
 from nadir.simulate.terrain import coast_distance, river_distance, slope_at
 
-
 BARE, FARM, SUBURB, TOWN, PARK, INDUSTRY, QUARRY, LAKE = range(1, 9)
 """Kinds of sites; where two overlap, the higher number lies on top."""
 
 TOWN_CELL = 1400.0
 """Spacing of settlements in metres."""
 
-_QUARRY_CELL, _LAKE_CELL, _BARE_CELL, _FARM_CELL = 1250.0, 1500.0, 640.0, 330.0
+_QUARRY_CELL, _LAKE_CELL, _BARE_CELL, _FARM_CELL = 1200.0, 1500.0, 720.0, 330.0
 _TOWN_TAG, _QUARRY_TAG, _LAKE_TAG, _BARE_TAG, _FARM_TAG = 101, 102, 103, 104, 105
 _FAR = 1500.0  # no part of a site lies farther than this from its cell
 
@@ -30,12 +29,12 @@ COLUMNS = 11
 
 @njit(cache=True, nogil=True)
 def settlement(i, j, seed):
-    """Return (x, y, radius, angle, hash) of the settlement of cell (i, j), in metres and radians."""
+    """Return (x, y, radius, angle, hash) of the settlement of a cell, in metres and radians."""
     h = hash_cell(i, j, _TOWN_TAG, seed)
     x = (i + 0.28 + 0.44 * draw(h, 1)) * TOWN_CELL
     y = (j + 0.28 + 0.44 * draw(h, 2)) * TOWN_CELL
     size = draw(h, 3)
-    return x, y, 130.0 + 170.0 * size * size, draw(h, 4) * np.pi, h
+    return x, y, 150.0 + 170.0 * size * size, draw(h, 4) * np.pi, h
 
 
 @njit(cache=True, nogil=True)
@@ -112,13 +111,24 @@ def _around_settlement(i, j, table, seeds, n, frame, seed):
     n = _put(table, seeds, n, TOWN, x, y, angle, radius * 1.1, radius * 0.9, 0.0, h)
     turn = 6.283 * draw(h, 5)
     for k in range(2):  # parks: one inside, one at the rim
-        size = 48.0 + 42.0 * draw(h, 20 + k)
-        away = radius * (0.45 if k == 0 else 0.98)
+        size = 66.0 + 50.0 * draw(h, 20 + k)
+        away = radius * (0.5 if k == 0 else 1.05)
         px, py = x + away * np.cos(turn + 2.6 * k), y + away * np.sin(turn + 2.6 * k)
         rect = 1.0 if draw(h, 24 + k) < 0.4 else 0.0
         if _dry(px, py, 20.0, frame, seed):
-            n = _put(table, seeds, n, PARK, px, py, angle, size * 1.2, size * 0.8, rect,
-                     hash_cell(i, j, 130 + k, seed))
+            n = _put(
+                table,
+                seeds,
+                n,
+                PARK,
+                px,
+                py,
+                angle,
+                size * 1.2,
+                size * 0.8,
+                rect,
+                hash_cell(i, j, 130 + k, seed),
+            )
     for k in range(2):  # one estate of halls, sometimes two
         if k == 1 and draw(h, 30) > 0.35:
             continue
@@ -126,8 +136,19 @@ def _around_settlement(i, j, table, seeds, n, frame, seed):
         away = radius + ay + 30.0 + 120.0 * draw(h, 37 + k)
         px, py = x + away * np.cos(turn + 1.3 + 3.4 * k), y + away * np.sin(turn + 1.3 + 3.4 * k)
         if _dry(px, py, 30.0, frame, seed):
-            n = _put(table, seeds, n, INDUSTRY, px, py, angle + 0.4 * draw(h, 39), ax, ay, 1.0,
-                     hash_cell(i, j, 140 + k, seed))
+            n = _put(
+                table,
+                seeds,
+                n,
+                INDUSTRY,
+                px,
+                py,
+                angle + 0.4 * draw(h, 39),
+                ax,
+                ay,
+                1.0,
+                hash_cell(i, j, 140 + k, seed),
+            )
     for k in range(2):  # loose housing on the slopes around
         if k == 1 and draw(h, 40) > 0.5:
             continue
@@ -135,8 +156,19 @@ def _around_settlement(i, j, table, seeds, n, frame, seed):
         away = radius + size + 60.0 + 160.0 * draw(h, 44 + k)
         px, py = x + away * np.cos(turn + 4.4 + 1.9 * k), y + away * np.sin(turn + 4.4 + 1.9 * k)
         if _dry(px, py, 30.0, frame, seed):
-            n = _put(table, seeds, n, SUBURB, px, py, angle + 0.7, size * 1.15, size * 0.85, 0.0,
-                     hash_cell(i, j, 150 + k, seed))
+            n = _put(
+                table,
+                seeds,
+                n,
+                SUBURB,
+                px,
+                py,
+                angle + 0.7,
+                size * 1.15,
+                size * 0.85,
+                0.0,
+                hash_cell(i, j, 150 + k, seed),
+            )
     return n
 
 
@@ -148,8 +180,16 @@ def _cell_range(low, high, cell, reach):
 @njit(cache=True, nogil=True)
 def _collect(x0, y0, x1, y1, frame, seed):
     capacity = 64
-    for cell, each in ((TOWN_CELL, 7), (_QUARRY_CELL, 1), (_LAKE_CELL, 1), (_BARE_CELL, 1), (_FARM_CELL, 1)):
-        capacity += each * np.int64(((x1 - x0 + 2 * _FAR) / cell + 3) * ((y1 - y0 + 2 * _FAR) / cell + 3))
+    for cell, each in (
+        (TOWN_CELL, 7),
+        (_QUARRY_CELL, 1),
+        (_LAKE_CELL, 1),
+        (_BARE_CELL, 1),
+        (_FARM_CELL, 1),
+    ):
+        capacity += each * np.int64(
+            ((x1 - x0 + 2 * _FAR) / cell + 3) * ((y1 - y0 + 2 * _FAR) / cell + 3)
+        )
     table = np.zeros((capacity, COLUMNS), np.float64)
     seeds = np.zeros(capacity, np.uint64)
     n = 0
@@ -163,11 +203,22 @@ def _collect(x0, y0, x1, y1, frame, seed):
     for j in range(j0, j1):
         for i in range(i0, i1):
             x, y, h = _remote_spot(i, j, _QUARRY_CELL, _QUARRY_TAG, seed)
-            size = 85.0 + 85.0 * draw(h, 1)
+            size = 95.0 + 75.0 * draw(h, 1)
             if draw(h, 2) < 0.92 and _dry(x, y, 80.0, frame, seed):
                 stretch = 0.75 + 0.5 * draw(h, 3)
-                n = _put(table, seeds, n, QUARRY, x, y, 3.14 * draw(h, 4), size * stretch,
-                         size / stretch, 0.0, h)
+                n = _put(
+                    table,
+                    seeds,
+                    n,
+                    QUARRY,
+                    x,
+                    y,
+                    3.14 * draw(h, 4),
+                    size * stretch,
+                    size / stretch,
+                    0.0,
+                    h,
+                )
     i0, i1 = _cell_range(x0, x1, _LAKE_CELL, 300.0)
     j0, j1 = _cell_range(y0, y1, _LAKE_CELL, 300.0)
     for j in range(j0, j1):
@@ -176,8 +227,19 @@ def _collect(x0, y0, x1, y1, frame, seed):
             size = 45.0 + 90.0 * draw(h, 1) * draw(h, 5)
             if draw(h, 2) < 0.75 and slope_at(x, y, frame, seed) < 0.5:
                 stretch = 0.6 + 0.8 * draw(h, 3)
-                n = _put(table, seeds, n, LAKE, x, y, 3.14 * draw(h, 4), size * stretch,
-                         size / stretch, 0.0, h)
+                n = _put(
+                    table,
+                    seeds,
+                    n,
+                    LAKE,
+                    x,
+                    y,
+                    3.14 * draw(h, 4),
+                    size * stretch,
+                    size / stretch,
+                    0.0,
+                    h,
+                )
     i0, i1 = _cell_range(x0, x1, _BARE_CELL, 300.0)
     j0, j1 = _cell_range(y0, y1, _BARE_CELL, 300.0)
     for j in range(j0, j1):
@@ -186,9 +248,10 @@ def _collect(x0, y0, x1, y1, frame, seed):
             x, y = (i + draw(h, 1)) * _BARE_CELL, (j + draw(h, 2)) * _BARE_CELL
             slope = slope_at(x, y, frame, seed)
             if draw(h, 3) < 0.45 + 1.5 * slope:
-                size = 40.0 + 45.0 * draw(h, 4)
-                n = _put(table, seeds, n, BARE, x, y, 3.14 * draw(h, 5), size * 1.9, size * 0.75,
-                         0.0, h)
+                size = 52.0 + 48.0 * draw(h, 4)
+                n = _put(
+                    table, seeds, n, BARE, x, y, 3.14 * draw(h, 5), size * 1.5, size * 0.8, 0.0, h
+                )
     i0, i1 = _cell_range(x0, x1, _FARM_CELL, 100.0)
     j0, j1 = _cell_range(y0, y1, _FARM_CELL, 100.0)
     for j in range(j0, j1):
@@ -197,8 +260,9 @@ def _collect(x0, y0, x1, y1, frame, seed):
             x, y = (i + draw(h, 1)) * _FARM_CELL, (j + draw(h, 2)) * _FARM_CELL
             if draw(h, 3) < 0.42 and _dry(x, y, 40.0, frame, seed):
                 size = 22.0 + 14.0 * draw(h, 4)
-                n = _put(table, seeds, n, FARM, x, y, 3.14 * draw(h, 5), size * 1.15, size * 0.85,
-                         1.0, h)
+                n = _put(
+                    table, seeds, n, FARM, x, y, 3.14 * draw(h, 5), size * 1.15, size * 0.85, 1.0, h
+                )
     keep = np.zeros(n, np.bool_)
     for k in range(n):
         reach = table[k, REACH]
@@ -217,7 +281,10 @@ def collect_sites(
     """Return the sites that may touch a rectangle, lowest first.
 
     Args:
-        x0, y0, x1, y1: The rectangle, in metres from the upper-left corner of the world.
+        x0: West edge of the rectangle, in metres from the upper-left corner of the world.
+        y0: North edge, in metres south of that corner.
+        x1: East edge.
+        y1: South edge.
         frame: From `terrain.make_frame`.
         seed: From `noise.seed_hash`.
 

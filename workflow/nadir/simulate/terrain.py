@@ -14,6 +14,9 @@ from nadir.simulate.noise import fractal_noise, gradient_noise, smoothstep
 LATTICE = 8
 """Spacing in metres of the lattice on which slow fields are tabulated; nodes at its multiples."""
 
+BEACH = 55.0
+"""Width of the beach in metres."""
+
 SNOW_LINE = 0.62
 """Height of the April snow line as a share of the relief."""
 
@@ -21,7 +24,7 @@ _COAST, _RIVER, _RIVER_WARP, _HILLS, _RIDGES = 1, 2, 3, 5, 6
 
 
 def make_frame(width_m: float, height_m: float, relief_m: float, sea_share: float) -> np.ndarray:
-    """Return (5,) float64: width, height, relief (all m), distance of the coast from the corner, 0/1 sea."""
+    """Return (5,) float64: width, height, relief, distance of the coast (m), 1 if there is sea."""
     relief = relief_m * min(1.0, min(width_m, height_m) / 10_000.0)
     corner = np.sqrt(sea_share * width_m * height_m)  # a corner triangle of that share of the area
     return np.array([width_m, height_m, relief, corner, float(sea_share > 0)])

@@ -8,8 +8,22 @@ from functools import cached_property
 import numpy as np
 
 from nadir.config.worlds import WorldConfig
-from nadir.simulate.buildings import BAX, BAY, BCOS, BSIN, BX, BY, collect_buildings, paint_buildings
-from nadir.simulate.countryside import DISTRICT_CELL, STAND_CELL, tabulate_districts, tabulate_stands
+from nadir.simulate.buildings import (
+    BAX,
+    BAY,
+    BCOS,
+    BSIN,
+    BX,
+    BY,
+    collect_buildings,
+    paint_buildings,
+)
+from nadir.simulate.countryside import (
+    DISTRICT_CELL,
+    STAND_CELL,
+    tabulate_districts,
+    tabulate_stands,
+)
 from nadir.simulate.cover import paint_cover
 from nadir.simulate.noise import seed_hash
 from nadir.simulate.roads import collect_roads, paint_roads
@@ -94,8 +108,10 @@ class World:
         sites, hashes, roads, houses = self._features(x, y, x1, y1)
         window = (float(x), float(y), float(step), rows, columns)
         painted = (
-            paint_sites(sites, *window), paint_roads(roads, *window), paint_buildings(houses, *window)
-        )  # fmt: skip
+            paint_sites(sites, *window),
+            paint_roads(roads, *window),
+            paint_buildings(houses, *window),
+        )
         return LandCover(
             *paint_cover(*window, fields, i0, j0, *cells, sites, hashes, *painted, self.seed)
         )
@@ -132,13 +148,19 @@ class World:
         """Return the road segments that touch `bounds`.
 
         Returns:
-            Structured array (n,): `start` and `end` (2,) in the CRS, `paved` and `whole` widths (m),
-            `kind` (`roads.ROAD`, `MOTORWAY` or `RAILWAY`).
+            Structured array (n,): `start` and `end` (2,) in the CRS, `paved` and `whole` widths
+            (m), `kind` (`roads.ROAD`, `MOTORWAY` or `RAILWAY`).
         """
         left, bottom, right, top = bounds
         x0, y0, _, _ = self._window(bounds, 1.0)
         table = collect_roads(x0, y0, x0 + (right - left), y0 + (top - bottom), self.seed)
-        kinds = [("start", "f8", (2,)), ("end", "f8", (2,)), ("paved", "f8"), ("whole", "f8"), ("kind", "u1")]
+        kinds = [
+            ("start", "f8", (2,)),
+            ("end", "f8", (2,)),
+            ("paved", "f8"),
+            ("whole", "f8"),
+            ("kind", "u1"),
+        ]
         out = np.zeros(len(table), kinds)
         east, north = self.cfg.origin
         for name, k in (("start", 0), ("end", 2)):
