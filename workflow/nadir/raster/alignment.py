@@ -28,7 +28,7 @@ from nadir.raster.warping import WarpedReader
 
 log = logging.getLogger(__name__)
 
-_PIECE = 32 << 20  # mask pixels decoded at a time
+_PIECE = 16 << 20  # mask pixels decoded at a time
 _FINEST = 8  # least samples along the side of a pixel when a mask is warped
 
 

@@ -123,6 +123,43 @@ def _decide(
 
 
 @numba.njit(nogil=True, cache=True, boundscheck=False, inline="always")
+def _count_ten(
+    mask: np.ndarray,
+    packed: np.ndarray,
+    y: int,
+    x: int,
+    count: int,
+    cell: np.ndarray,
+) -> None:
+    """Do as `_count_packed` for a factor of 10, the common one (1 m under 10 m), unrolled."""
+    low = np.uint64(0x0F0F0F0F0F0F0F0F)
+    byte = np.uint64(0xFF)
+    four = np.uint64(4)
+    u = np.uint64(x)
+    even = np.uint64(0)
+    odd = np.uint64(0)
+    for r in range(y, y + 10):
+        row = mask[r]
+        word = (
+            (
+                (packed[row[u]] + packed[row[u + np.uint64(1)]])
+                + (packed[row[u + np.uint64(2)]] + packed[row[u + np.uint64(3)]])
+            )
+            + (
+                (packed[row[u + np.uint64(4)]] + packed[row[u + np.uint64(5)]])
+                + (packed[row[u + np.uint64(6)]] + packed[row[u + np.uint64(7)]])
+            )
+            + (packed[row[u + np.uint64(8)]] + packed[row[u + np.uint64(9)]])
+        )
+        even += word & low
+        odd += (word >> four) & low
+    for k in range(count):
+        wide = odd if k & 1 else even
+        cell[k] = np.int64((wide >> np.uint64(8 * (k >> 1))) & byte)
+    cell[count] = np.int64(odd >> np.uint64(56))
+
+
+@numba.njit(nogil=True, cache=True, boundscheck=False, inline="always")
 def _count_packed(
     mask: np.ndarray,
     packed: np.ndarray,
@@ -213,6 +250,9 @@ def _aggregate(
         first = mask[y]
         for x in range(columns):
             differs[x] = 0
+        for k in range(count):
+            for j in range(width):
+                shares[k, i, j] = 0
         for r in range(1, factor):  # vectorized over the columns
             row = mask[y + r]
             for x in range(columns):
@@ -225,8 +265,6 @@ def _aggregate(
                 mixed |= differs[c] | (first[c] ^ value)
             if mixed == 0:
                 k = ids[value]
-                for other in range(count):
-                    shares[other, i, j] = 0
                 if k == 255:
                     unknown += 1
                     hard[i, j] = 0
@@ -234,7 +272,9 @@ def _aggregate(
                     shares[k, i, j] = scale
                     hard[i, j] = k if rule != 1 or weights[k] > 0 else 0
                 continue
-            if count <= 15:
+            if count <= 15 and factor == 10:
+                _count_ten(mask, packed, y, x, count, cell)
+            elif count <= 15:
                 _count_packed(mask, packed, y, x, factor, count, cell)
             else:
                 _count_wide(mask, ids, y, x, factor, count, cell)
@@ -242,9 +282,10 @@ def _aggregate(
                 unknown += 1
             for k in range(count):
                 part = cell[k]
-                if scale != total:
-                    part = (2 * part * scale + total) // (2 * total)
-                shares[k, i, j] = part
+                if part:
+                    if scale != total:
+                        part = (2 * part * scale + total) // (2 * total)
+                    shares[k, i, j] = part
             if rule == 2:
                 k = ids[mask[y + center, x + center]]
                 hard[i, j] = 0 if k == 255 else k
