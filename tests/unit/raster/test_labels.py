@@ -17,9 +17,10 @@ from rasterio.warp import reproject, transform
 from nadir.config.scenes import CubeConfig, LabelConfig
 from nadir.errors import InputError, OutputError
 from nadir.raster import alignment, store
+from nadir.raster.alignment import Rule, plan_alignment
 from nadir.raster.grid import Grid
 from nadir.raster.labels import align_labels, open_labels
-from nadir.raster.masks import ArrayMask, MaskReader
+from nadir.raster.masks import ArrayMask, MaskReader, RasterMask
 
 CRS, LEFT, TOP = "EPSG:32631", 400_000.0, 4_600_000.0
 
@@ -68,7 +69,7 @@ def brute_shares(fine, factor, count):
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     factor=st.sampled_from([1, 2, 3, 5, 10, 15, 17]),
@@ -258,6 +259,35 @@ def test_warps_do_not_depend_on_blocks(align, patches, write_raster, monkeypatch
         monkeypatch.setattr(alignment, "_PIECE", piece)
         digests.add(align(path, grid, 5, f"l{piece}", workers=workers).manifest.digest)
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "change"),
+    [
+        ("nested", {}),
+        ("area", {"resolution": 1.3}),
+        ("warped", {"crs": "EPSG:32630", "origin": (900_300.0, 4_610_500.0)}),
+    ],
+)
+def test_alignments_travel_to_other_processes(patches, write_raster, make_table, method, change):
+    path, table = write_raster("mask.tif", patches(900, 900, 3), **change), make_table(3)
+    grid = image_grid(20, 20, 10, 200, 200)
+    plan = plan_alignment(MaskReader(RasterMask(str(path)), table), grid, table)
+    rule = Rule.of(LabelConfig(), table)
+    here = plan.aggregate(0, 0, 20, 20, 4, rule)
+    there = pickle.loads(pickle.dumps(plan)).aggregate(0, 0, 20, 20, 4, rule)
+    assert plan.method == method
+    assert here[1].any()
+    assert all((one == other).all() for one, other in zip(here, there, strict=True))
+
+
+def test_striped_masks_are_pointed_out(align, write_raster, caplog, patches):
+    mask = patches(20, 4200, 3)
+    grid = image_grid(10, 2100, 2)
+    align(write_raster("tiled.tif", mask, tiled=True), grid, 3)
+    assert "strips" not in caplog.text
+    align(write_raster("strips.tif", mask, compress="deflate"), grid, 3)
+    assert "strips.tif is stored in strips, not tiles: each strip is decoded 2 times" in caplog.text
 
 
 def test_windows_are_boundless_and_readers_pickle(align, patches, write_raster):

@@ -6,6 +6,7 @@ uint8 and `hard (y, x)` uint8; class 0 is no data, which includes ground that th
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ from nadir.raster.store import (
     create_group,
     unit_digests,
 )
+
+log = logging.getLogger(__name__)
 
 KIND = "labels"
 
@@ -111,6 +114,13 @@ def align_labels(
     alignment = plan_alignment(reader, grid, table)
     rule = Rule.of(cfg, table)
     layout = Layout.of(cube or CubeConfig(), grid.height, grid.width)
+    if isinstance(raw, RasterMask) and raw.striped and grid.width > layout.block:
+        log.warning(
+            "%s is stored in strips, not tiles: each strip is decoded %d times. "
+            "It is read faster after `gdal_translate -of COG`",
+            raw.name,
+            -(-grid.width // layout.block),
+        )
     count = table.count + 1
     arrays = [
         ArraySpec("fraction", "uint8", (count, *grid.shape), ("class", "y", "x")),

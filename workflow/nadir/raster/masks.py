@@ -17,6 +17,9 @@ from nadir.raster.geotiff import Handles, read_faults
 from nadir.raster.grid import Grid
 
 
+_NARROW = 4096  # pixels: a narrower striped file is read as well as a tiled one
+
+
 class RawMask(Protocol):
     """What a mask is read from."""
 
@@ -54,6 +57,7 @@ class RasterMask:
         self.grid = Grid.of(dataset)
         self.dtype = np.dtype(dataset.dtypes[0])
         self.nodata = dataset.nodata
+        self.striped = dataset.block_shapes[0][1] >= dataset.width and dataset.width > _NARROW
 
     def read(self, y: int, x: int, height: int, width: int) -> np.ndarray:
         """Return raw values (height, width) of a window inside the grid."""
