@@ -16,7 +16,6 @@ from nadir.errors import InputError
 from nadir.raster.geotiff import Handles, read_faults
 from nadir.raster.grid import Grid
 
-
 _NARROW = 4096  # pixels: a narrower striped file is read as well as a tiled one
 
 
