@@ -77,7 +77,7 @@ def test_snow_lies_high_and_clouds_cast_shadows() -> None:
 
     def exposed(snow: bool, share: float) -> np.ndarray:
         light = np.full(shape, 0.1, np.float32)
-        expose(light, height, 0, 0, 1500.0, snow, 0.0, cloud_level(share), SEED)
+        expose(light, height, 0, 0, 1500.0, snow, 0.0, 0.0, cloud_level(share), SEED)
         return light
 
     plain = exposed(False, 0.0)

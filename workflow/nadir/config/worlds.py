@@ -50,6 +50,11 @@ class WorldConfig(ConfigModel):
     drift: float = Field(default=1.0, ge=0, le=4)
     """Strength of the slow regional changes of soils, phenology and moisture (over some 2 km)."""
 
+    texture: float = Field(default=1.0, ge=0, le=4)
+    """Strength of the changes of vigor, moisture and brightness within a parcel or a stand, over
+    some 20 m.
+    """
+
     sensor_noise: float = Field(default=1.0, ge=0, le=20)
     """Strength of the sensor's noise; 1 is about 0.002 in reflectance."""
 

@@ -104,7 +104,7 @@ def _town(table, n, sites, own, segments, h, frame, seed):
                     deep = 5.5 + 2.5 * draw(q, 2)
                     u = bu * length + 5.0 + (lot + 0.5) * wide
                     v = bv * depth + (5.0 + deep if side == 0 else depth - 5.0 - deep)
-                    roof = TILE if draw(q, 3) < 0.55 else GREY if draw(q, 3) < 0.92 else PALE
+                    roof = TILE if draw(q, 3) < 0.5 else GREY if draw(q, 3) < 0.85 else PALE
                     n = _try(
                         table,
                         n,
@@ -164,7 +164,7 @@ def _estate(table, n, sites, own, segments, h, frame, seed):
             if draw(q, 1) < 0.08:
                 continue  # a yard
             pick = draw(q, 2)
-            roof = GREY if pick < 0.42 else METAL if pick < 0.56 else PALE if pick < 0.8 else TILE
+            roof = GREY if pick < 0.45 else METAL if pick < 0.53 else PALE if pick < 0.78 else TILE
             n = _try(
                 table,
                 n,
@@ -243,10 +243,14 @@ def collect_buildings(sites, seeds, segments, frame, seed):
 
 @njit(cache=True, nogil=True)
 def paint_buildings(buildings, x0, y0, step, rows, columns):
-    """Return (rows, columns) uint8 with a kind of roof, SHADE, or 0."""
+    """Return a kind of roof, SHADE or 0 (uint8), and the building's own hash (uint64), by pixel."""
     out = np.zeros((rows, columns), np.uint8)
+    owner = np.zeros((rows, columns), np.uint64)
     for k in range(len(buildings)):
         b = buildings[k]
+        own = hash_cell(
+            np.int64(np.floor(10.0 * b[BX])), np.int64(np.floor(10.0 * b[BY])), 305, np.uint64(0)
+        )
         shadow = SHADOW_PER_HEIGHT * b[HEIGHT]
         reach = np.hypot(b[BAX], b[BAY]) + shadow
         r0 = max(np.int64((b[BY] - reach - y0) / step) - 1, 0)
@@ -263,6 +267,7 @@ def paint_buildings(buildings, x0, y0, step, rows, columns):
                     v = py * b[BCOS] - px * b[BSIN]
                     if abs(u) <= b[BAX] and abs(v) <= b[BAY]:
                         code = np.uint8(b[ROOF]) if part == 0 else np.uint8(SHADE)
-                        out[r, c] = max(out[r, c], code)
+                        if code > out[r, c] or (code == out[r, c] and own > owner[r, c]):
+                            out[r, c], owner[r, c] = code, own  # whatever the order of buildings
                         break
-    return out
+    return out, owner

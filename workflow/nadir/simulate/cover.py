@@ -263,7 +263,7 @@ def _site_cover(site, h, x, y, seed):
 @njit(cache=True, nogil=True)
 def paint_cover(
     x0, y0, step, rows, columns, fields, fi0, fj0, districts, district_hashes, di0, dj0,
-    stands, stand_hashes, si0, sj0, sites, site_hashes, zone, road, roof, seed,
+    stands, stand_hashes, si0, sj0, sites, site_hashes, zone, road, roof, owner, seed,
 ):  # fmt: skip
     """Paint land cover at the centers of the pixels of a window.
 
@@ -289,6 +289,7 @@ def paint_cover(
         zone: Raster of the window from `sites.paint_sites`.
         road: Raster of the window from `roads.paint_roads`.
         roof: Raster of the window from `buildings.paint_buildings`.
+        owner: Likewise.
         seed: From `noise.seed_hash`.
 
     Returns:
@@ -354,8 +355,8 @@ def paint_cover(
                 code = roof[r, c]
                 if code > 0 and cls != C_WATER:
                     mat = np.int64(_ROOFS[code])
-                    if code > SHADE:  # each roof of about 12 m has its own color
-                        h = hash_cell(np.int64(x / 12.0), np.int64(y / 12.0), 541, h)
+                    if code > SHADE:
+                        h = owner[r, c]  # each roof has its own color
             else:
                 wx = (
                     w00 * fields[2, fr, fc]

@@ -61,7 +61,7 @@ def render_window(world: World, row: int, column: int, rows: int, columns: int) 
     )  # fmt: skip
     expose(
         light, height, r0, c0, world.frame[2], cfg.snow and world.frame[2] > 0, cfg.drift,
-        cloud_level(cfg.cloud_share), world.seed,
+        cfg.texture, cloud_level(cfg.cloud_share), world.seed,
     )  # fmt: skip
     numbers = record(light, row, column, cfg.sensor_noise, world.seed)
     if cfg.swath_edge:

@@ -1,8 +1,9 @@
 """What Sentinel-2 would record of the world: bottom-of-atmosphere digital numbers.
 
 The chain, per date: the 1 m materials of each pixel are averaged (true mixed pixels), each object
-with a spectrum of its own; snow; regional drift; slope illumination; haze; clouds and their
-shadows; the sensor's blur; the 20 m bands sampled on their own grid and interpolated; noise.
+with a spectrum of its own; texture of vigor and moisture; regional drift; snow; slope illumination;
+haze; clouds and their shadows; the sensor's blur; the 20 m bands sampled on their own grid and
+interpolated; noise.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ QUANTIFICATION, BASELINE_OFFSET = 10000, -1000
 SUN = {"azimuth": 147.5, "elevation": 57.0}
 """Direction of the sun in degrees, on both dates (passes at about 10:50 UTC)."""
 
-_GRAIN, _DRIFT, _SNOW, _HAZE, _CLOUD, _NOISE = 601, 602, 620, 630, 640, 660
+_TEXTURE, _GRAIN, _DRIFT, _SNOW, _HAZE, _CLOUD, _NOISE = 590, 601, 602, 620, 630, 640, 660
 _SNOW_SPECTRUM = np.array([0.72, 0.74, 0.74, 0.73, 0.72, 0.71, 0.69, 0.67, 0.12, 0.09])
 _CLOUD_SPECTRUM = np.array([0.56, 0.54, 0.53, 0.53, 0.54, 0.55, 0.56, 0.56, 0.38, 0.28])
 _HAZE_SPECTRUM = (WAVELENGTHS / WAVELENGTHS[0]) ** -1.7
@@ -132,7 +133,7 @@ def mix_pixels(material, thing, row0, col0, factor, variation, seed):
 
 
 @njit(cache=True, nogil=True)
-def expose(light, height, row0, col0, relief, snow, drift, cloud_level, seed):
+def expose(light, height, row0, col0, relief, snow, drift, texture, cloud_level, seed):
     """Turn surface reflectance, in place, into what arrives at the sensor.
 
     Args:
@@ -143,6 +144,7 @@ def expose(light, height, row0, col0, relief, snow, drift, cloud_level, seed):
         relief: Height of the relief (m).
         snow: Whether there is snow on the first date.
         drift: Strength of the regional drift.
+        texture: Strength of the texture of surfaces.
         cloud_level: Value of the cloud noise above which there is cloud.
         seed: From `noise.seed_hash`.
     """
@@ -183,6 +185,8 @@ def expose(light, height, row0, col0, relief, snow, drift, cloud_level, seed):
                     fixed = gradient_noise(x / 2300.0, y / 2300.0, _DRIFT + k, seed)
                     dated = gradient_noise(x / 1700.0, y / 1700.0, _DRIFT + 4 + 4 * date + k, seed)
                     region[k] = drift * 1.7 * (0.8 * fixed + 0.6 * dated)
+                    grain = gradient_noise(x / 17.0, y / 17.0, _TEXTURE + 4 * date + k, seed)
+                    region[k] += texture * 2.2 * grain
                 for band in range(bands):
                     value = light[date, band, r, c]
                     factor = 1.0

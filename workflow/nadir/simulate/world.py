@@ -110,7 +110,7 @@ class World:
         painted = (
             paint_sites(sites, *window),
             paint_roads(roads, *window),
-            paint_buildings(houses, *window),
+            *paint_buildings(houses, *window),
         )
         return LandCover(
             *paint_cover(*window, fields, i0, j0, *cells, sites, hashes, *painted, self.seed)
