@@ -5,7 +5,11 @@ from snakemake.utils import min_version
 min_version("9.21.1")
 
 
-configfile: workflow.source_path("config.yaml")
+# A configuration given by --configfile stands alone; to change a few keys of the default one, give
+# both: --configfile config.yaml mine.yaml.
+if not workflow.config_settings.configfiles:
+
+    configfile: workflow.source_path("config.yaml")
 
 
 include: "rules/common.smk"
