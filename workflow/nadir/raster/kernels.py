@@ -486,19 +486,23 @@ def sample_nearest(
     for i in range(height):
         v = (y + i) // step - node_y
         t = ((y + i) % step + 0.5) / step
-        for j in range(width):
-            u = (x + j) // step - node_x
-            s = ((x + j) % step + 0.5) / step
-            row = (1 - t) * ((1 - s) * rows[v, u] + s * rows[v, u + 1]) + t * (
-                (1 - s) * rows[v + 1, u] + s * rows[v + 1, u + 1]
-            )
-            column = (1 - t) * ((1 - s) * columns[v, u] + s * columns[v, u + 1]) + t * (
-                (1 - s) * columns[v + 1, u] + s * columns[v + 1, u + 1]
-            )
-            k = np.uint8(0)
-            if row >= top and column >= left:  # false for NaN
-                r = int(row) - top
-                c = int(column) - left
-                if r < values.shape[0] and c < values.shape[1]:
-                    k = ids[values[r, c]]
-            out[i, j] = k
+        start = 0
+        while start < width:  # from node to node
+            u = (x + start) // step - node_x
+            stop = min(width, (node_x + u + 1) * step - x)
+            row_left = (1 - t) * rows[v, u] + t * rows[v + 1, u]
+            row_rise = (1 - t) * rows[v, u + 1] + t * rows[v + 1, u + 1] - row_left
+            column_left = (1 - t) * columns[v, u] + t * columns[v + 1, u]
+            column_rise = (1 - t) * columns[v, u + 1] + t * columns[v + 1, u + 1] - column_left
+            for j in range(start, stop):
+                s = ((x + j) % step + 0.5) / step
+                row = row_left + s * row_rise
+                column = column_left + s * column_rise
+                k = np.uint8(0)
+                if row >= top and column >= left:  # false for NaN
+                    r = int(row) - top
+                    c = int(column) - left
+                    if r < values.shape[0] and c < values.shape[1]:
+                        k = ids[values[r, c]]
+                out[i, j] = k
+            start = stop

@@ -60,17 +60,19 @@ class WarpedReader:
             xs, ys = self._transformer.transform(xs, ys)
         a, b, c, d, e, f = tuple(~self.reader.grid.affine)[:6]
         with np.errstate(invalid="ignore"):  # places that a projection cannot hold are infinite
-            return d * xs + e * ys + f, a * xs + b * ys + c
+            rows, columns = d * xs + e * ys + f, a * xs + b * ys + c
+        known = np.isfinite(rows) & np.isfinite(columns)
+        return np.where(known, rows, np.nan), np.where(known, columns, np.nan)
 
     def _around(self, rows: np.ndarray, columns: np.ndarray) -> tuple[int, int, int, int] | None:
         """Return the part of the mask (row, column, height, width) that nodes span, or None."""
-        if not (np.isfinite(rows).any() and np.isfinite(columns).any()):
+        if np.isnan(rows).all():
             return None
         size = self.reader.grid.shape
         spans = []
         for nodes, limit in zip((rows, columns), size, strict=True):
-            known = nodes[np.isfinite(nodes)]
-            low, high = max(int(np.floor(known.min())), 0), min(int(np.ceil(known.max())), limit)
+            low = max(int(np.floor(np.nanmin(nodes))), 0)
+            high = min(int(np.ceil(np.nanmax(nodes))), limit)
             if low >= high:
                 return None
             spans.append((low, high - low))
