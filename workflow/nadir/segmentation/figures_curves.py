@@ -52,8 +52,8 @@ def draw_curves(
         if column in history:
             _line(losses, epochs, history[column].to_numpy(), color, name)
     losses.set_title("Loss" if best is None else f"Loss (dashed: epoch {best}, kept)")
-    losses.set_ylim(bottom=0)
-    losses.legend(loc="upper right")
+    losses.set_ylim(0, 1.08 * losses.get_ylim()[1])
+    losses.legend(loc="best")
     losses.tick_params(labelbottom=False)
     if "learning_rate" in history:
         rate.step(epochs, history["learning_rate"], where="mid", color=QUIET, linewidth=1.6)
