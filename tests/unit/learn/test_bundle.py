@@ -39,8 +39,10 @@ def test_equal_content_gives_equal_bytes(tmp_path):
 def test_weights_of_another_training_are_refused(tmp_path):
     save_bundle(tmp_path / "one", {"task": "x"}, WEIGHTS)
     save_bundle(tmp_path / "two", {"task": "x"}, {**WEIGHTS, "a": np.array(4, np.int64)})
-    (tmp_path / "one/model.safetensors").write_bytes((tmp_path / "two/model.safetensors").read_bytes())
-    with pytest.raises(InputError, match="not the weights that model.yaml"):
+    (tmp_path / "one/model.safetensors").write_bytes(
+        (tmp_path / "two/model.safetensors").read_bytes()
+    )
+    with pytest.raises(InputError, match=r"not the weights that model\.yaml"):
         load_bundle(tmp_path / "one")
 
 

@@ -42,7 +42,12 @@ def test_unknown_devices_are_refused():
 
 
 def test_checking_does_not_import_torch():
-    code = "import sys; from nadir.learn.devices import check_device; check_device('auto'); assert 'torch' not in sys.modules"
+    code = (
+        "import sys\n"
+        "from nadir.learn.devices import check_device\n"
+        "check_device('auto')\n"
+        "assert 'torch' not in sys.modules\n"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

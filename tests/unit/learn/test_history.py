@@ -48,5 +48,9 @@ def test_tensorboard_shows_each_epoch_once_after_a_kill(tmp_path):
     second.add({"epoch": 3, "train_loss": 3.0}, {})
     second.close()
     board = EventAccumulator(str(tmp_path)).Reload()
-    assert [(e.step, e.value) for e in board.Scalars("train_loss")] == [(1, 5.0), (2, 4.0), (3, 3.0)]
+    assert [(e.step, e.value) for e in board.Scalars("train_loss")] == [
+        (1, 5.0),
+        (2, 4.0),
+        (3, 3.0),
+    ]
     assert len(board.Images("tiles")) == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 
 from nadir.config.experiments import OptimizerConfig, SchedulerConfig
@@ -25,7 +27,10 @@ def test_plateau_halves_after_patience_epochs_without_improvement():
 
 def test_state_of_a_schedule_carries_over():
     losses = [1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
-    for cfg in (SchedulerConfig(name="plateau", patience=1), SchedulerConfig(name="cosine", warmup=2)):
+    for cfg in (
+        SchedulerConfig(name="plateau", patience=1),
+        SchedulerConfig(name="cosine", warmup=2),
+    ):
         straight, first = _optimizer(), _optimizer()
         whole, half = Schedule(cfg, straight, 6), Schedule(cfg, first, 6)
         for loss in losses:
@@ -44,7 +49,7 @@ def test_state_of_a_schedule_carries_over():
 def test_cosine_rises_then_falls_and_still_learns_in_the_last_epoch():
     factors = [cosine_factor(epoch, 10, 2) for epoch in range(10)]
     assert factors[0] < factors[1] < factors[2] == 1.0
-    assert all(a > b for a, b in zip(factors[2:], factors[3:], strict=False))
+    assert all(a > b for a, b in pairwise(factors[2:]))
     assert 0 < factors[-1] < 0.1
 
 

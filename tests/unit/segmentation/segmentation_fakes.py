@@ -36,7 +36,10 @@ class MemoryCube:
 
     def __init__(self, raw, valid, scale=(1e-4, 1e-4), offset=(-1000.0, 0.0)):
         self._raw, self._valid = raw, valid
-        self.scale, self.offset = dict(zip(DATES, scale)), dict(zip(DATES, offset))
+        self.scale, self.offset = (
+            dict(zip(DATES, scale, strict=True)),
+            dict(zip(DATES, offset, strict=True)),
+        )
         self.bands, self.dates = BANDS, DATES
 
     def read(self, y, x, h, w):
@@ -67,7 +70,7 @@ class MemoryLabels:
 
 
 def make_scene(seed, height=96, width=96):
-    """A scene of rectangles whose classes have distinct spectra, some of it without label or image."""
+    """Rectangles of classes with distinct spectra, some of it without label or image."""
     rng = np.random.default_rng([seed, 5])
     ids = np.ones((height, width), np.uint8)
     for _ in range(height * width // 300):

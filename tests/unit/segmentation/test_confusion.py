@@ -13,7 +13,7 @@ K = 12
 
 @pytest.fixture(scope="module")
 def maps():
-    """Truth and prediction that agree on most pixels; class 5 is absent from both, 0 occurs in both."""
+    """Truth and prediction, mostly agreeing; class 5 is in neither, 0 is in both."""
     rng = np.random.default_rng(1)
     truth = rng.integers(0, K + 1, (301, 203)).astype(np.uint8)
     prediction = np.where(rng.random(truth.shape) < 0.6, truth, rng.integers(0, K + 1, truth.shape))
@@ -48,12 +48,18 @@ def test_scores_are_sklearns(maps, matrix):
     there = [k for k in range(1, K + 1) if k != 5]
     at = np.array(there) - 1
     options = {"labels": there, "average": None, "zero_division": 0}
-    np.testing.assert_allclose(confusion.iou(matrix)[at], metrics.jaccard_score(truth, prediction, **options))
-    np.testing.assert_allclose(confusion.dice(matrix)[at], metrics.f1_score(truth, prediction, **options))
+    np.testing.assert_allclose(
+        confusion.iou(matrix)[at], metrics.jaccard_score(truth, prediction, **options)
+    )
+    np.testing.assert_allclose(
+        confusion.dice(matrix)[at], metrics.f1_score(truth, prediction, **options)
+    )
     np.testing.assert_allclose(
         confusion.precision(matrix)[at], metrics.precision_score(truth, prediction, **options)
     )
-    np.testing.assert_allclose(confusion.recall(matrix)[at], metrics.recall_score(truth, prediction, **options))
+    np.testing.assert_allclose(
+        confusion.recall(matrix)[at], metrics.recall_score(truth, prediction, **options)
+    )
     assert confusion.accuracy(matrix) == pytest.approx(metrics.accuracy_score(truth, prediction))
     assert confusion.kappa(matrix) == pytest.approx(metrics.cohen_kappa_score(truth, prediction))
     weighted = metrics.jaccard_score(truth, prediction, labels=there, average="weighted")
@@ -66,7 +72,13 @@ def test_scores_are_sklearns(maps, matrix):
 
 
 def test_an_absent_class_has_no_score(matrix):
-    for score in (confusion.iou, confusion.dice, confusion.precision, confusion.recall, confusion.class_accuracy):
+    for score in (
+        confusion.iou,
+        confusion.dice,
+        confusion.precision,
+        confusion.recall,
+        confusion.class_accuracy,
+    ):
         assert np.flatnonzero(np.isnan(score(matrix))).tolist() == [4]
 
 

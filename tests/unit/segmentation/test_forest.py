@@ -27,7 +27,9 @@ def fitted():
     labels = np.where(values[:, 0] + rng.normal(size=2000) > 0, 2, np.where(values[:, 1] > 0, 4, 0))
     forest = RandomForestClassifier(20, min_samples_leaf=2, random_state=0).fit(values, labels)
     # Values that lie exactly on thresholds are where rounding shows.
-    edges = np.tile(np.array([t.tree_.threshold[0] for t in forest.estimators_], np.float32)[:, None], 5)
+    edges = np.tile(
+        np.array([t.tree_.threshold[0] for t in forest.estimators_], np.float32)[:, None], 5
+    )
     return forest, np.concatenate([rng.normal(size=(3001, 5)).astype(np.float32), edges])
 
 
@@ -50,7 +52,10 @@ def test_damaged_forests_are_refused(fitted):
         ("feature", lambda a: np.abs(a)),
     ):
         with pytest.raises(InputError, match="damaged"):
-            Trees.of("model.safetensors", {**tensors, name: change(tensors[name]).astype(tensors[name].dtype)})
+            Trees.of(
+                "model.safetensors",
+                {**tensors, name: change(tensors[name]).astype(tensors[name].dtype)},
+            )
     with pytest.raises(InputError, match="another model"):
         Trees.of("model.safetensors", {"conv.weight": np.zeros(3)})
 
@@ -73,7 +78,9 @@ def trained(tmp_path_factory):
     folders = [tmp_path_factory.mktemp("forest") for _ in range(2)]
     for folder, threads in zip(folders, (1, 2), strict=True):
         cfg = RandomForest(trees=8, pixels=2000)
-        facts = fit_forest(make_data(), cfg, TrainConfig(), seed=4, threads=threads, keys={}, folder=folder)
+        facts = fit_forest(
+            make_data(), cfg, TrainConfig(), seed=4, threads=threads, keys={}, folder=folder
+        )
     return folders, facts
 
 
@@ -91,7 +98,9 @@ def test_the_forest_maps_easy_classes(trained):
     raw, valid = cube.read(0, 0, 40, 56)
     predictor = load_predictor(folder, threads=2)
     assert predictor.bands == data.bands and predictor.dates == 2 and predictor.tile == 32
-    shares = predictor.predict(raw[None], valid[None], [*cube.scale.values()], [*cube.offset.values()])
+    shares = predictor.predict(
+        raw[None], valid[None], [*cube.scale.values()], [*cube.offset.values()]
+    )
     assert shares.shape == (1, 4, 40, 56) and shares.dtype == np.float32
     np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-5)
     truth = data.scenes[0].labels.hard(0, 0, 40, 56)

@@ -1,4 +1,4 @@
-"""Patches and batches: equal from memory and from stores, and a function of (seed, epoch, index)."""
+"""Patches and batches: equal from memory and stores, a function of (seed, epoch, index)."""
 
 from __future__ import annotations
 
@@ -37,12 +37,19 @@ def data():
 @pytest.fixture(scope="module")
 def windows(data):
     """Tiles of two sizes, two of them reaching over the border."""
-    return [*data.train, Window(0, 70, 80, 32), Window(1, -8, 5, 32), *(Window(1, y, 0, 48) for y in (0, 24, 48))]
+    return [
+        *data.train,
+        Window(0, 70, 80, 32),
+        Window(1, -8, 5, 32),
+        *(Window(1, y, 0, 48) for y in (0, 24, 48)),
+    ]
 
 
 def _batches(source, windows, seed=3, size=4):
     rich = np.arange(len(windows)) % 3 == 0
-    return TileBatches(source, windows, lambda epoch: sample_plan(len(windows), seed, epoch, "random", rich), size)
+    return TileBatches(
+        source, windows, lambda epoch: sample_plan(len(windows), seed, epoch, "random", rich), size
+    )
 
 
 def _epoch(batches, epoch):
@@ -52,7 +59,9 @@ def _epoch(batches, epoch):
 
 def _same(one, other):
     return len(one) == len(other) and all(
-        torch.equal(a, b) for left, right in zip(one, other, strict=True) for a, b in zip(left, right, strict=True)
+        torch.equal(a, b)
+        for left, right in zip(one, other, strict=True)
+        for a, b in zip(left, right, strict=True)
     )
 
 
@@ -60,7 +69,10 @@ def test_samples_are_equal_from_memory_and_from_stores(data, windows):
     resident = ResidentSource(data.scenes, windows, data.statistics, CPU, CPU, threads=2)
     stored = StoredSource(data.scenes, windows, data.statistics, CPU, threads=3)
     for epoch in (0, 5):
-        one, other = _epoch(_batches(resident, windows), epoch), _epoch(_batches(stored, windows), epoch)
+        one, other = (
+            _epoch(_batches(resident, windows), epoch),
+            _epoch(_batches(stored, windows), epoch),
+        )
         assert len(one) > 3
         assert _same(one, other)
     stored.close()
@@ -110,7 +122,9 @@ def test_a_constant_band_says_nothing():
 @pytest.mark.parametrize("symmetry", range(COUNT))
 def test_turning_is_that_of_the_tiles(symmetry):
     array = np.arange(2 * 3 * 3).reshape(2, 3, 3)
-    np.testing.assert_array_equal(turn(torch.from_numpy(array), symmetry), transform(array, symmetry))
+    np.testing.assert_array_equal(
+        turn(torch.from_numpy(array), symmetry), transform(array, symmetry)
+    )
 
 
 def test_image_and_target_turn_together(data):
@@ -126,7 +140,7 @@ def test_image_and_target_turn_together(data):
 def test_batches_hold_one_size_and_every_sample_once():
     sizes = np.array([64, 64, 128, 64, 64, 128, 64])
     groups = group_by_size(sizes, 2)
-    assert sorted(sum(groups, [])) == list(range(7))
+    assert sorted(position for group in groups for position in group) == list(range(7))
     assert all(len(set(sizes[group].tolist())) == 1 for group in groups)
     assert groups == [[0, 1], [3, 4, 6], [2, 5]]
 

@@ -1,4 +1,4 @@
-"""Model bundles: `model.safetensors` (weights) and `model.yaml` (all else), read without unpickling.
+"""Model bundles: `model.safetensors` (weights) and `model.yaml` (all else); no unpickling.
 
 The card of a run (who trained, when, on what) lies beside them and is not part of the bundle.
 """

@@ -78,7 +78,7 @@ def resolve(device: str) -> torch.device:
         raise InputError(
             "compute.device",
             "there is a GPU, but this build of torch cannot use it",
-            "Install the build of torch for this GPU's driver, or set compute.device to auto or cpu.",
+            "Install torch's build for this GPU's driver, or set compute.device to auto or cpu.",
         )
     return torch.device("cpu")
 

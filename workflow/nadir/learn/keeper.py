@@ -1,4 +1,4 @@
-"""What happens around each epoch: seeds before it; scores, best weights, schedule, state after it."""
+"""Around each epoch: seeds before it; scores, best weights, schedule and state after it."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def cpu_weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def load_state(work: Path) -> dict[str, Any] | None:
-    """Return the state that an earlier run left, or None. Only tensors and plain values are read."""
+    """Return the state that an earlier run left, or None; reads tensors and plain values only."""
     path = work / STATE
     remove_leftovers(path)
     if not path.is_file():

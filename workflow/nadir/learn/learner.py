@@ -20,7 +20,9 @@ class Batches(Protocol):
 
     samples: int
 
-    def set_epoch(self, epoch: int) -> None: ...
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration shows."""
+
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Any]: ...
 

@@ -68,8 +68,8 @@ def fit(
                     cfg.epochs, cfg.precision, device, work, [keeper, EpochBar()]
                 )
                 # Lightning counts from here; its own restart would repeat end-of-epoch hooks.
-                trainer.fit_loop.epoch_progress.current.processed = progress.epochs
-                trainer.fit_loop.epoch_progress.current.completed = progress.epochs
+                done = trainer.fit_loop.epoch_progress.current
+                done.processed = done.completed = progress.epochs  # type: ignore[attr-defined]
                 trainer.fit(learner, train, validation)
         finally:
             board.close()

@@ -27,7 +27,7 @@ def seed_all(*parts: int) -> None:
     """
     seed = derived_seed(*parts)
     random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries draw from it
+    np.random.seed(seed % 2**32)  # libraries draw from it
     torch.manual_seed(seed)
 
 

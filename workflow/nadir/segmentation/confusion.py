@@ -95,7 +95,7 @@ def recall(matrix: np.ndarray) -> np.ndarray:
 
 
 def class_accuracy(matrix: np.ndarray) -> np.ndarray:
-    """Return, for each class, the share of pixels rightly said to be or not to be of it; NaN if absent."""
+    """Return the share of pixels rightly said to be, or not to be, of each class; NaN if absent."""
     hit, truth, predicted = _margins(matrix)
     total = matrix.sum()
     right = total - truth - predicted + 2 * hit
@@ -136,7 +136,7 @@ def frequency_mean(scores: np.ndarray, matrix: np.ndarray) -> float:
 
 
 def summary(matrix: np.ndarray) -> dict[str, Any]:
-    """Return every score of a matrix, by name: overall ones as floats, per-class ones as lists by id.
+    """Return every score by name: overall ones as floats, per-class ones as lists by id.
 
     Keys: pixels, accuracy, kappa; miou, mdice, mprecision, mrecall, macro_accuracy (means over
     classes); fwiou, fwdice (weighted by frequency); class.{iou, dice, precision, recall, accuracy,

@@ -99,7 +99,7 @@ def assemble(
 
 
 def rich_tiles(data: TrainingData, cfg: AugmentConfig) -> np.ndarray | None:
-    """Return which training tiles are rich in rare classes, bool (n,), or None when none is asked for.
+    """Return which training tiles are rich in rare classes, bool (n,), or None for "not asked".
 
     A tile is rich when the rare classes cover more than `cfg.rare_share` of its labelled pixels.
     Names that the class table has not are passed over: recipes are shared between tables.

@@ -1,4 +1,4 @@
-"""The baseline that knows no neighbourhood: a random forest over each pixel's bands of all dates."""
+"""The baseline that knows no neighbourhood: a random forest over each pixel's bands."""
 
 from __future__ import annotations
 

@@ -56,17 +56,19 @@ class WeightedCrossEntropy(nn.Module):
         weights: float32 (K,).
     """
 
+    weights: torch.Tensor
+
     def __init__(self, weights: np.ndarray) -> None:
         super().__init__()
         self.register_buffer("weights", torch.from_numpy(weights), persistent=False)
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Return the loss, a scalar, of logits (B, K, H, W) for int64 targets (B, H, W), -1 ignored."""
+        """Return the scalar loss of logits (B, K, H, W) for int64 targets (B, H, W), -1 ignored."""
         total, weight = self.sums(logits, target)
         return total / weight.clamp_min(torch.finfo(torch.float32).tiny)
 
     def sums(self, logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return numerator and denominator of the mean, so that means over batches add up exactly."""
+        """Return numerator and denominator of the mean, so that batches add up exactly."""
         # One row a pixel: on a GPU the two-dimensional loss has no deterministic kernel.
         rows = logits.float().movedim(1, -1).reshape(-1, logits.shape[1])
         wanted = target.reshape(-1)

@@ -65,7 +65,10 @@ class Predictor(ABC):
         if tuple(bands) != self.bands:
             same = sorted(bands) == sorted(self.bands)
             what = "the same bands in another order" if same else "other bands"
-            problem = f"it has {what} ({_listed(bands)}) than the model {self.folder} ({_listed(self.bands)})"
+            problem = (
+                f"it has {what} ({_listed(bands)}) "
+                f"than the model {self.folder} ({_listed(self.bands)})"
+            )
             raise InputError(name, problem, _FITTING)
 
     def check_scale(
@@ -105,8 +108,8 @@ class Predictor(ABC):
         ratio = float(np.median(np.concatenate(ratios)))
         if not _FACTOR_LOW <= ratio <= _FACTOR_HIGH:
             problem = (
-                f"its reflectance is {ratio:.3g} times that of the tiles that the model {self.folder} "
-                f"was trained on (scale {list(scale)}, offset {list(offset)})"
+                f"its reflectance is {ratio:.3g} times that of the tiles that the model "
+                f"{self.folder} was trained on (scale {list(scale)}, offset {list(offset)})"
             )
             raise InputError(
                 name, problem, "Set scale and offset of the image in the configuration."

@@ -63,6 +63,7 @@ class Source(ABC):
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield input and target of each group of (window, symmetry), in order."""
 
+    @abstractmethod
     def close(self) -> None:
         """Free what the source holds."""
 

@@ -72,7 +72,7 @@ class SegmentationLearner(Learner):
         self._samples += list(zip(truth[:room], guess[:room], strict=True))
 
     def epoch_scores(self) -> dict[str, float]:
-        """Return losses, mean IoU, accuracy, and IoU and Dice of each class, on validation tiles."""
+        """Return losses, mean IoU, accuracy, and per-class IoU and Dice on validation tiles."""
         matrix = self._confusion
         scores = {}
         for split in ("train", "validation"):

@@ -76,7 +76,7 @@ def train_model(
     An unfinished run with the same key is resumed after its last finished epoch.
 
     Args:
-        scenes: Scene name -> (manifest of the cube, manifest of the labels), of every learning scene.
+        scenes: Scene name -> (manifest of the cube, manifest of the labels), learning scenes.
         split: `split.parquet`.
         statistics: `statistics.json`.
         model: The model's section.
@@ -234,6 +234,6 @@ def _digest(path: str | os.PathLike[str]) -> str:
 
 
 def _pretrained(model: ModelConfig) -> dict[str, Any]:
-    """Return the digest of a file of encoder weights, so that the key follows its content, not its name."""
+    """Return the digest of a file of encoder weights: the key follows content, not names."""
     weights = getattr(model, "weights", None)
     return {"weights": f"sha256:{_digest(weights)}"} if weights and weights != "imagenet" else {}

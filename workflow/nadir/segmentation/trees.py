@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
 
 _BLOCK = 1024
+_MOST_THREADS = numba.get_num_threads()  # before anyone lowers it
 _NAMES = (
     "roots",
     "feature",
@@ -136,7 +137,7 @@ class Trees:
         count = int(self.classes[0])
         out = np.empty((len(pixels), count), np.float32)
         before = numba.get_num_threads()
-        numba.set_num_threads(max(1, min(threads, numba.config.NUMBA_NUM_THREADS)))
+        numba.set_num_threads(max(1, min(threads, _MOST_THREADS)))
         try:
             _evaluate(
                 np.ascontiguousarray(pixels, np.float32),
@@ -174,14 +175,14 @@ class Trees:
 
 
 def _floor32(threshold: np.ndarray) -> np.ndarray:
-    """Return the largest float32 not above each float64: comparing a float32 with either is the same."""
+    """Return the largest float32 not above each float64: a float32 compares alike with both."""
     single = threshold.astype(np.float32)
     above = single.astype(np.float64) > threshold
     return np.where(above, np.nextafter(single, np.float32(-np.inf)), single).astype(np.float32)
 
 
 @numba.njit(nogil=True, parallel=True, cache=True, boundscheck=False)
-def _evaluate(pixels, roots, feature, threshold, right, leaf_start, leaf_class, leaf_share, out):  # type: ignore[no-untyped-def]
+def _evaluate(pixels, roots, feature, threshold, right, leaf_start, leaf_class, leaf_share, out):
     n = pixels.shape[0]
     count = out.shape[1]
     trees = roots.shape[0]

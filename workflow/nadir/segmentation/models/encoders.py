@@ -34,7 +34,7 @@ def build_encoder(name: str, weights: str | None, in_channels: int, depth: int =
         depth: Number of halvings.
 
     Raises:
-        InputError: When ImageNet weights cannot be fetched, or a file holds another model's weights.
+        InputError: When ImageNet weights cannot be fetched, or a file holds those of another model.
     """
     if weights is None:
         return get_encoder(name, in_channels=in_channels, depth=depth, weights=None)
@@ -48,27 +48,18 @@ def build_encoder(name: str, weights: str | None, in_channels: int, depth: int =
 
 def adapt_first_layer(encoder: nn.Module, in_channels: int) -> nn.Module:
     """Let a 3-channel encoder take `in_channels`, keeping what its first convolution learnt."""
-    owner, attribute, first = _first_convolution(encoder)
+    _, first = _first_convolution(encoder)
     with torch.no_grad():
         learnt = first.weight
         repeats = math.ceil(in_channels / learnt.shape[1])
         weight = learnt.repeat(1, repeats, 1, 1)[:, :in_channels] * (learnt.shape[1] / in_channels)
-    new = nn.Conv2d(
-        in_channels,
-        first.out_channels,
-        first.kernel_size,
-        stride=first.stride,
-        padding=first.padding,
-        dilation=first.dilation,
-        bias=first.bias is not None,
-    )
-    new.weight = nn.Parameter(weight.contiguous())
-    new.bias = first.bias
-    setattr(owner, attribute, new)
-    channels = getattr(encoder, "_out_channels", None)
+    first.weight = nn.Parameter(weight.contiguous())
+    first.in_channels = in_channels
+    owner: Any = encoder
+    channels = getattr(owner, "_out_channels", None)
     if isinstance(channels, list) and channels:  # the input itself is the finest "feature"
-        encoder._out_channels = [in_channels, *channels[1:]]
-    encoder._in_channels = in_channels
+        owner._out_channels = [in_channels, *channels[1:]]
+    owner._in_channels = in_channels
     return encoder
 
 
@@ -78,8 +69,7 @@ def _from_file(encoder: nn.Module, name: str, file: str, in_channels: int, depth
         for key, array in read_weights(file).items()
         if not _plain(key).startswith(_CLASSIFIERS)
     }
-    owner, attribute, first = _first_convolution(encoder)
-    path = next(key for key, module in encoder.named_modules() if module is first)
+    path, first = _first_convolution(encoder)
     given = weights.get(f"{path}.weight")
     if given is not None and given.ndim == 4 and given.shape[1] == in_channels != first.in_channels:
         encoder = get_encoder(name, in_channels=in_channels, depth=depth, weights=None)
@@ -123,12 +113,13 @@ def _load_imagenet(encoder: nn.Module, name: str, depth: int) -> None:
     encoder.load_state_dict(pretrained.state_dict())
 
 
-def _first_convolution(encoder: nn.Module) -> tuple[Any, str, nn.Conv2d]:
-    """Return the module that owns the first convolution, its attribute's name, and the convolution."""
+def _first_convolution(encoder: nn.Module) -> tuple[str, nn.Conv2d]:
+    """Return the first convolution with its dotted name."""
     for path, module in encoder.named_modules():
         if isinstance(module, nn.Conv2d):
-            parent, _, attribute = path.rpartition(".")
-            return encoder.get_submodule(parent), attribute, module
+            return path, module
     raise InputError(
-        "model.encoder", "this encoder has no convolution to adapt to the bands", "Choose another."
+        "model.encoder",
+        "this encoder has no convolution to adapt to the bands",
+        "Choose another encoder.",
     )

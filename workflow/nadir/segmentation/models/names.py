@@ -57,7 +57,7 @@ def check_model(cfg: ModelConfig, where: str = "model") -> None:
 
 
 def encoder_names() -> list[str]:
-    """Return every encoder name of segmentation-models-pytorch (imports torch), timm's prefixed by `tu-`."""
+    """Return every encoder's name, timm's prefixed by `tu-` (imports torch)."""
     import timm
     from segmentation_models_pytorch.encoders import encoders
 

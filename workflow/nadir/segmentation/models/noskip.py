@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as functional
 from torch import nn
@@ -15,7 +17,7 @@ DECODER_CHANNELS = (512, 256, 128, 64, 32)
 
 
 class NoSkipDecoder(nn.Module):
-    """Transposed convolutions (2x2, stride 2), each with batch norm and ReLU, then a 1x1 convolution.
+    """Transposed convolutions (2x2, stride 2, batch norm, ReLU), then a 1x1 convolution.
 
     All spatial detail must pass the encoder's coarsest features, which is why this form maps large
     fields well and small things hardly at all. The last of the encoder's five halvings is undone by
@@ -55,7 +57,8 @@ class NoSkip(nn.Module):
     def __init__(self, encoder: nn.Module, n_classes: int) -> None:
         super().__init__()
         self.encoder = encoder
-        self.decoder = NoSkipDecoder(encoder.out_channels[-1], n_classes)
+        channels: Any = encoder.out_channels
+        self.decoder = NoSkipDecoder(channels[-1], n_classes)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Return logits of the input's height and width."""
@@ -70,4 +73,4 @@ def build_noskip(cfg: UNetNoSkip, in_channels: int, n_classes: int) -> nn.Module
     resize brings the logits onto it, as in the seed project.
     """
     network = NoSkip(build_encoder(cfg.encoder, cfg.weights, in_channels), n_classes)
-    return network if cfg.encoder.startswith("res") else Padded(network, 32)
+    return Padded(network, 1 if cfg.encoder.startswith("res") else 32)

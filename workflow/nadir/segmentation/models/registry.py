@@ -15,7 +15,7 @@ NETWORKS = ("unet", "unet_noskip", "unet_scratch")
 def build_model(
     cfg: ModelConfig, in_channels: int, n_classes: int, *, pretrained: bool = True
 ) -> nn.Module:
-    """Build a segmentation network: float32 (B, in_channels, H, W) -> logits (B, K, H, W), any H, W.
+    """Build a network: float32 (B, in_channels, H, W) -> logits (B, K, H, W), any H, W.
 
     Random weights come from torch's global generator: seed it first.
 
