@@ -10,6 +10,7 @@ import argparse
 import ast
 import importlib
 import logging
+import shlex
 import sys
 from pathlib import Path
 
@@ -57,6 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
     module.add_arguments(parser)
     options = parser.parse_args(words[1:])
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    if not sys.stderr.isatty():  # a log: begin with what a person can run again
+        print(f"$ python -m nadir {shlex.join(words)}", file=sys.stderr)
     try:
         module.run(options)
     except NadirError as error:

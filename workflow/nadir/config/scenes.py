@@ -150,6 +150,8 @@ class CubeConfig(ConfigModel):
 
     @model_validator(mode="after")
     def _multiple(self) -> Self:
+        if self.chunk & (self.chunk - 1):
+            raise ValueError(f"chunk {self.chunk} is no power of two")
         if self.shard % self.chunk:
             raise ValueError(f"shard {self.shard} is no multiple of chunk {self.chunk}")
         return self

@@ -224,7 +224,7 @@ def plan_alignment(
     if nested is not None:
         return NestedAlignment(reader, *nested)
     if same_crs(mask.crs, grid.crs) and mask.is_axis_parallel and grid.is_axis_parallel:
-        inside = ~mask.affine * grid.affine
+        inside = ~mask.affine @ grid.affine
         return AreaAlignment(reader, (inside.e, inside.f), (inside.a, inside.c))
     samples = max(_FINEST, math.ceil(max(_pixel_ratio(grid, mask)) - 1e-6))
     log.info(
@@ -272,10 +272,10 @@ def _pixel_ratio(grid: Grid, mask: Grid) -> tuple[float, float]:
 
     row, column = grid.height / 2, grid.width / 2
     corners = [(column, row), (column + 1, row), (column, row + 1)]
-    xs, ys = zip(*(grid.affine * corner for corner in corners), strict=True)
+    xs, ys = zip(*(grid.affine @ corner for corner in corners), strict=True)
     if not same_crs(grid.crs, mask.crs):
         xs, ys = transform(grid.crs, mask.crs, xs, ys)
-    spots = [~mask.affine * spot for spot in zip(xs, ys, strict=True)]
+    spots = [~mask.affine @ spot for spot in zip(xs, ys, strict=True)]
     along = max(abs(spots[1][0] - spots[0][0]), abs(spots[1][1] - spots[0][1]))
     down = max(abs(spots[2][0] - spots[0][0]), abs(spots[2][1] - spots[0][1]))
     return along, down

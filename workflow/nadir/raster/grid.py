@@ -78,7 +78,7 @@ class Grid:
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """(left, bottom, right, top) in the CRS."""
-        corners = [self.affine * xy for xy in self._corners(0, 0, self.height, self.width)]
+        corners = [self.affine @ xy for xy in self._corners(0, 0, self.height, self.width)]
         xs, ys = zip(*corners, strict=True)
         return min(xs), min(ys), max(xs), max(ys)
 
@@ -89,7 +89,7 @@ class Grid:
 
     def window(self, y: int, x: int, height: int, width: int) -> Grid:
         """Return the grid of a window whose upper-left pixel is (row `y`, column `x`)."""
-        shifted = self.affine * Affine.translation(x, y)
+        shifted = self.affine @ Affine.translation(x, y)
         return Grid(self.crs, tuple(shifted)[:6], height, width)
 
     def scaled(self, factor: float) -> Grid:
@@ -97,7 +97,7 @@ class Grid:
 
         The last row and column may reach beyond the original ground by part of a pixel.
         """
-        scaled = self.affine * Affine.scale(factor)
+        scaled = self.affine @ Affine.scale(factor)
         height, width = (int(np.ceil(n / factor - 1e-9)) for n in self.shape)
         return Grid(self.crs, tuple(scaled)[:6], height, width)
 
@@ -108,7 +108,7 @@ class Grid:
         return all(
             abs(column - c) <= tolerance and abs(row - r) <= tolerance
             for c, r in self._corners(0, 0, self.height, self.width)
-            for column, row in [~self.affine * (other.affine * (c, r))]
+            for column, row in [~self.affine @ (other.affine @ (c, r))]
         )
 
     def factor_to(self, fine: Grid, tolerance: float = 1e-3) -> tuple[int, tuple[int, int]] | None:
@@ -125,7 +125,7 @@ class Grid:
         """
         if not same_crs(self.crs, fine.crs):
             return None
-        inside = ~fine.affine * self.affine  # from pixels here to fine pixels
+        inside = ~fine.affine @ self.affine  # from pixels here to fine pixels
         factor = round(inside.a)
         largest = max(self.shape)
         if (
@@ -144,7 +144,7 @@ class Grid:
         """Return the ground polygon of a window, in the CRS."""
         from shapely import Polygon
 
-        return Polygon([self.affine * corner for corner in self._corners(y, x, height, width)])
+        return Polygon([self.affine @ corner for corner in self._corners(y, x, height, width)])
 
     def bounds_in(self, crs: str) -> tuple[float, float, float, float]:
         """Return (left, bottom, right, top) in another CRS, edges densified."""

@@ -111,7 +111,7 @@ def metres_per_pixel(grid: Grid, row: float) -> float:
     if crs is None or not crs.is_geographic:
         factor = crs.linear_units_factor[1] if crs is not None and crs.is_projected else 1.0
         return grid.resolution[0] * factor
-    latitude = (grid.affine * (grid.width / 2, row))[1]
+    latitude = (grid.affine @ (grid.width / 2, row))[1]
     return grid.resolution[0] * 111_320.0 * float(np.cos(np.radians(latitude)))
 
 

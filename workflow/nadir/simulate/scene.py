@@ -24,7 +24,9 @@ def scene_of_world(scene: SceneConfig, world: str | os.PathLike[str]) -> SceneCo
     try:
         dates = json.loads(path.read_text())["dates"]
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(path, "there is no simulated world here", "Run snakemake again.") from error
+        raise InputError(
+            path, "there is no simulated world here", "Run snakemake again."
+        ) from error
     return scene.model_copy(
         update={
             "world": None,
