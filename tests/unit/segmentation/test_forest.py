@@ -11,6 +11,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from nadir.config.experiments import RandomForest, TrainConfig
 from nadir.errors import InputError
+from nadir.learn.bundle import load_bundle, save_bundle
 from nadir.segmentation.forest import fit_forest, sample_pixels
 from nadir.segmentation.predictor import load_predictor
 from nadir.segmentation.trees import Trees
@@ -106,3 +107,11 @@ def test_the_forest_maps_easy_classes(trained):
     truth = data.scenes[0].labels.hard(0, 0, 40, 56)
     right = (shares[0].argmax(axis=0) + 1 == truth)[(truth > 0) & valid.all(axis=0)]
     assert right.mean() > 0.95
+
+
+def test_a_forest_of_other_classes_is_refused(trained, tmp_path):
+    bundle = load_bundle(trained[0][0])
+    weights = {**bundle.weights, "classes": np.array([7], np.int32)}
+    save_bundle(tmp_path, bundle.description, weights)
+    with pytest.raises(InputError, match="another model: a forest of"):
+        load_predictor(tmp_path)

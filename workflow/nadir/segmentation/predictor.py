@@ -187,6 +187,15 @@ class ForestPredictor(Predictor):
         super().__init__(bundle)
         self.threads = threads
         self.trees = Trees.of(bundle.folder / WEIGHTS, bundle.weights)
+        most = max(int(self.trees.feature.max()) + 1, 0)
+        if most > self.statistics.channels or int(self.trees.classes[0]) != self.table.count:
+            raise InputError(
+                bundle.folder / WEIGHTS,
+                f"these are the weights of another model: a forest of {most} or more channels and "
+                f"{int(self.trees.classes[0])} classes instead of {self.statistics.channels} and "
+                f"{self.table.count}",
+                "Give the weights that this model.yaml was written for.",
+            )
 
     def _probabilities(
         self, raw: np.ndarray, valid: np.ndarray, gain: np.ndarray, bias: np.ndarray

@@ -2,14 +2,21 @@
 
 A forest of scikit-learn is laid out so that a node's left child follows it; a node is a feature, a
 threshold and the number of its right child; a leaf is a row of a sparse table of class shares
-(most leaves hold few classes). Blocks of pixels go through tree after tree, so that a tree's upper
-nodes stay in the cache.
+(most leaves hold few classes).
+
+Evaluation waits for memory and for mispredicted branches, hardly for arithmetic. So the four
+numbers of a node lie together (one cache line instead of three), large blocks of pixels go through
+tree after tree (a tree stays in the cache), and eight pixels walk in step without branches: a leaf
+leads to itself until the deepest walk has ended. Values and thresholds are compared as integers of
+the same order, which lets a node be four integers. Measured on 60,000 pixels, 30 trees of 11,500
+nodes, one thread: 0.13 s, scikit-learn 0.33 s.
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numba
@@ -20,7 +27,9 @@ from nadir.errors import InputError
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
 
-_BLOCK = 1024
+_BLOCK = 16_384
+_STEP = 8
+_HIGHEST = np.int32(2**31 - 1)
 _MOST_THREADS = numba.get_num_threads()  # before anyone lowers it
 _NAMES = (
     "roots",
@@ -134,19 +143,40 @@ class Trees:
         Returns:
             float32 (n, K); equal to scikit-learn's `predict_proba` to rounding.
         """
-        count = int(self.classes[0])
-        out = np.empty((len(pixels), count), np.float32)
+        out = np.empty((len(pixels), int(self.classes[0])), np.float32)
         before = numba.get_num_threads()
         numba.set_num_threads(max(1, min(threads, _MOST_THREADS)))
         try:
             _evaluate(
-                np.ascontiguousarray(pixels, np.float32),
-                *(getattr(self, name) for name in _NAMES[:-1]),
+                _ordered(np.ascontiguousarray(pixels, np.float32)),
+                self.roots,
+                self._depths,
+                self._nodes,
+                self.leaf_start,
+                self.leaf_class,
+                self.leaf_share,
                 out,
             )
         finally:
             numba.set_num_threads(before)
         return out
+
+    @cached_property
+    def _nodes(self) -> np.ndarray:
+        """Nodes as int32 (nodes, 4): feature, threshold, right child or leaf, left or itself."""
+        nodes = np.empty((len(self.feature), 4), np.int32)
+        leaf = self.feature < 0
+        number = np.arange(len(nodes), dtype=np.int32)
+        nodes[:, 0] = np.where(leaf, 0, self.feature)
+        nodes[:, 1] = np.where(leaf, _HIGHEST, _ordered(self.threshold))
+        nodes[:, 2] = self.right
+        nodes[:, 3] = np.where(leaf, number, number + 1)
+        return nodes
+
+    @cached_property
+    def _depths(self) -> np.ndarray:
+        """Longest walk of each tree, int32 (trees,)."""
+        return _measure_depths(self.roots, self.feature, self.right)
 
     def _sound(self) -> bool:
         """Whether every pointer leads into the arrays, and every walk ends."""
@@ -166,6 +196,7 @@ class Trees:
             and leaf[-1]
             and (self.roots >= 0).all()
             and (self.roots < nodes).all()
+            and (np.diff(self.roots) > 0).all()
             and ends[0] == 0
             and (np.diff(ends) >= 0).all()
             and ends[-1] == len(self.leaf_class) == len(self.leaf_share)
@@ -181,26 +212,76 @@ def _floor32(threshold: np.ndarray) -> np.ndarray:
     return np.where(above, np.nextafter(single, np.float32(-np.inf)), single).astype(np.float32)
 
 
+def _ordered(values: np.ndarray) -> np.ndarray:
+    """Return int32 that are ordered as the float32 values are (both zeros alike)."""
+    bits = (values + np.float32(0)).view(np.int32)
+    return np.where(bits < 0, bits ^ _HIGHEST, bits)
+
+
+@numba.njit(nogil=True, cache=True)
+def _measure_depths(roots: np.ndarray, feature: np.ndarray, right: np.ndarray) -> np.ndarray:
+    depth = np.zeros(feature.size, np.int32)
+    for node in range(feature.size):  # children come after their parents
+        if feature[node] >= 0:
+            depth[node + 1] = depth[node] + 1
+            depth[right[node]] = depth[node] + 1
+    found = np.zeros(roots.size, np.int32)
+    for tree in range(roots.size):
+        last = roots[tree + 1] if tree + 1 < roots.size else feature.size
+        for node in range(roots[tree], last):
+            found[tree] = max(found[tree], depth[node])
+    return found
+
+
+@numba.njit(nogil=True, inline="always")
+def _next(nodes: np.ndarray, node: int, keys: np.ndarray, row: int) -> int:
+    return nodes[node, 2] if keys[row, nodes[node, 0]] > nodes[node, 1] else nodes[node, 3]
+
+
 @numba.njit(nogil=True, parallel=True, cache=True, boundscheck=False)
-def _evaluate(pixels, roots, feature, threshold, right, leaf_start, leaf_class, leaf_share, out):
-    n = pixels.shape[0]
-    count = out.shape[1]
-    trees = roots.shape[0]
+def _evaluate(
+    keys: np.ndarray,
+    roots: np.ndarray,
+    depths: np.ndarray,
+    nodes: np.ndarray,
+    leaf_start: np.ndarray,
+    leaf_class: np.ndarray,
+    leaf_share: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    n, count, trees = keys.shape[0], out.shape[1], roots.shape[0]
     for block in numba.prange((n + _BLOCK - 1) // _BLOCK):
         first = block * _BLOCK
         last = min(n, first + _BLOCK)
+        whole = first + (last - first) // _STEP * _STEP
         sums = np.zeros((last - first, count), np.float64)
+        ends = np.empty(last - first, np.int32)
         for tree in range(trees):
             root = roots[tree]
-            for i in range(first, last):
+            for r in range(first, whole, _STEP):
+                a, b, c, d = root, root, root, root
+                e, f, g, h = root, root, root, root
+                for _ in range(depths[tree]):
+                    a = _next(nodes, a, keys, r)
+                    b = _next(nodes, b, keys, r + 1)
+                    c = _next(nodes, c, keys, r + 2)
+                    d = _next(nodes, d, keys, r + 3)
+                    e = _next(nodes, e, keys, r + 4)
+                    f = _next(nodes, f, keys, r + 5)
+                    g = _next(nodes, g, keys, r + 6)
+                    h = _next(nodes, h, keys, r + 7)
+                at = r - first
+                ends[at], ends[at + 1], ends[at + 2], ends[at + 3] = a, b, c, d
+                ends[at + 4], ends[at + 5], ends[at + 6], ends[at + 7] = e, f, g, h
+            for r in range(whole, last):
                 node = root
-                what = feature[node]
-                while what >= 0:
-                    node = node + 1 if pixels[i, what] <= threshold[node] else right[node]
-                    what = feature[node]
-                leaf = right[node]
+                for _ in range(depths[tree]):
+                    node = _next(nodes, node, keys, r)
+                ends[r - first] = node
+            for i in range(last - first):
+                leaf = nodes[ends[i], 2]
                 for entry in range(leaf_start[leaf], leaf_start[leaf + 1]):
-                    sums[i - first, leaf_class[entry]] += leaf_share[entry]
-        for i in range(first, last):
+                    sums[i, leaf_class[entry]] += leaf_share[entry]
+        for i in range(last - first):
             for k in range(count):
-                out[i, k] = sums[i - first, k] / trees
+                out[first + i, k] = sums[i, k] / trees
