@@ -16,14 +16,9 @@ from snakemake.exceptions import WorkflowError
 PACKAGE = Path(workflow.current_basedir).parent / "workflow"
 if PACKAGE.is_dir():  # in-tree use; a remote module finds the installed package
     sys.path.insert(0, str(PACKAGE))
-    paths = [str(PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])]
-    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
-# `python` in a rule is the one that runs Snakemake, also when its environment is not activated.
-os.environ["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ["PATH"]]
-)
 
 from nadir.config.document import JOBS, load_config
+from nadir.config.environment import prepare_environment
 from nadir.errors import NadirError
 from nadir.provenance.code import code_fingerprint
 from nadir.provenance.digest import file_digest
@@ -33,9 +28,7 @@ try:
 except NadirError as error:
     raise WorkflowError(str(error))
 
-# Where the work is done is no part of what is made: it travels beside the parameters.
-os.environ["NADIR_DEVICE"] = CONFIG.compute.device
-os.environ["NADIR_SCHEDULER"] = CONFIG.compute.scheduler or ""
+prepare_environment(PACKAGE, CONFIG.compute)
 
 JOB_NAMES = [name for name in JOBS if CONFIG.job(name).datasets]
 FORESTS = sorted(
@@ -198,3 +191,50 @@ def final_products():
         if CONFIG.job(job).experiments:
             targets += [f"results/{job}/comparison.html"]
     return targets
+
+
+def fine_mask(wildcards):
+    """The fine mask as a raster: raw (by digest, whatever its time), simulated, or burnt."""
+    scene = scene_of(wildcards)
+    if scene.world:
+        return ancient(f"results/simulated/{scene.world}/mask.tif")
+    if scene.mask and scene.mask.file:
+        return ancient(existing(scene.mask.file))
+    return (
+        f"results/{wildcards.job}/{wildcards.dataset}/scenes/{wildcards.scene}/mask.tif"
+    )
+
+
+def raster_mask_digests(wildcards):
+    """Digest of a raw raster mask; burnt and simulated ones are inputs that the graph makes."""
+    mask = scene_of(wildcards).mask
+    return digests([existing(mask.file)] if mask and mask.file else [])
+
+
+def split_file(wildcards):
+    """The user's own split, if the dataset has one."""
+    path = dataset_of(wildcards).split.file
+    return [existing(path)] if path else []
+
+
+def map_paths(wildcards):
+    """Maps of the scenes that have labels to be scored against."""
+    folder = f"results/{wildcards.job}/{wildcards.dataset}/{wildcards.experiment}"
+    return [
+        f"{folder}/scenes/{scene}/map.tif"
+        for scene in scored_scenes(wildcards.job, wildcards.dataset)
+    ]
+
+
+def submitted_scenes(wildcards):
+    """Scenes that are handed in: those without labels to learn from, else all."""
+    dataset = dataset_of(wildcards)
+    return dataset.scenes_of("test", "predict") or list(dataset.scenes)
+
+
+def metrics_of(wildcards):
+    return [
+        f"{folder}/metrics.json"
+        for folder in experiment_folders()
+        if folder.split("/")[1] == wildcards.job
+    ]

@@ -1,10 +1,4 @@
 # What gathers several experiments.
-def metrics_of(wildcards):
-    return [
-        f"{folder}/metrics.json"
-        for folder in experiment_folders()
-        if folder.split("/")[1] == wildcards.job
-    ]
 
 
 rule compare_experiments:

@@ -92,24 +92,6 @@ rule prepare_mask:
         "--cfg {params.cfg:q} >{log:q} 2>&1"
 
 
-def fine_mask(wildcards):
-    """The fine mask as a raster: raw (by digest, whatever its time), simulated, or burnt."""
-    scene = scene_of(wildcards)
-    if scene.world:
-        return ancient(f"results/simulated/{scene.world}/mask.tif")
-    if scene.mask and scene.mask.file:
-        return ancient(existing(scene.mask.file))
-    return (
-        f"results/{wildcards.job}/{wildcards.dataset}/scenes/{wildcards.scene}/mask.tif"
-    )
-
-
-def raster_mask_digests(wildcards):
-    """Digest of a raw raster mask; burnt and simulated ones are inputs that the graph makes."""
-    mask = scene_of(wildcards).mask
-    return digests([existing(mask.file)] if mask and mask.file else [])
-
-
 rule align_labels:
     input:
         mask=fine_mask,
@@ -168,12 +150,6 @@ rule index_tiles:
     shell:
         "python -m nadir index-tiles --scene {wildcards.scene} --cube {input.cube:q} "
         "--labels {input.labels:q} --out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"
-
-
-def split_file(wildcards):
-    """The user's own split, if the dataset has one."""
-    path = dataset_of(wildcards).split.file
-    return [existing(path)] if path else []
 
 
 rule split_tiles:

@@ -1,13 +1,4 @@
 # Land cover (and, later, buildings): train, predict, evaluate, submit.
-MODEL_FILES = ["model.safetensors", "model.yaml", "card.json"]
-
-
-def model_files():
-    return [
-        "results/{job}/{dataset}/{experiment}/model/" + name for name in MODEL_FILES
-    ]
-
-
 rule train_model:
     input:
         cubes=lambda wildcards: scene_paths(wildcards, "cube.manifest.json", "learn"),
@@ -17,7 +8,9 @@ rule train_model:
         # A leaky split stops the build before training; a new certificate retrains nothing.
         leakage=ancient("results/{job}/{dataset}/leakage.json"),
     output:
-        *model_files(),
+        weights="results/{job}/{dataset}/{experiment}/model/model.safetensors",
+        description="results/{job}/{dataset}/{experiment}/model/model.yaml",
+        card="results/{job}/{dataset}/{experiment}/model/card.json",
         history="results/{job}/{dataset}/{experiment}/history.parquet",
     log:
         "results/logs/train_model/{job}.{dataset}.{experiment}.log",
@@ -45,7 +38,7 @@ rule train_model:
         "Training {wildcards.experiment} on {wildcards.dataset}"
     shell:
         "python -m nadir train-model --cubes {input.cubes:q} --labels {input.labels:q} "
-        "--split {input.split:q} --statistics {input.statistics:q} --out {output[0]:q} "
+        "--split {input.split:q} --statistics {input.statistics:q} --out {output.weights:q} "
         "--history {output.history:q} --cfg {params.cfg:q} --code {params.code} "
         "--threads {threads} 2>&1 | tee {log:q}"
 
@@ -58,7 +51,9 @@ rule fit_forest:
         statistics="results/{job}/{dataset}/statistics.json",
         leakage=ancient("results/{job}/{dataset}/leakage.json"),
     output:
-        *model_files(),
+        weights="results/{job}/{dataset}/{experiment}/model/model.safetensors",
+        description="results/{job}/{dataset}/{experiment}/model/model.yaml",
+        card="results/{job}/{dataset}/{experiment}/model/card.json",
         history="results/{job}/{dataset}/{experiment}/history.parquet",
     log:
         "results/logs/fit_forest/{job}.{dataset}.{experiment}.log",
@@ -84,13 +79,14 @@ rule fit_forest:
         "Fitting the per-pixel baseline {wildcards.experiment} on {wildcards.dataset}"
     shell:
         "python -m nadir fit-forest --cubes {input.cubes:q} --labels {input.labels:q} "
-        "--split {input.split:q} --statistics {input.statistics:q} --out {output[0]:q} "
+        "--split {input.split:q} --statistics {input.statistics:q} --out {output.weights:q} "
         "--history {output.history:q} --cfg {params.cfg:q} --code {params.code} --threads {threads} >{log:q} 2>&1"
 
 
 rule predict_map:
     input:
-        model=model_files(),
+        weights="results/{job}/{dataset}/{experiment}/model/model.safetensors",
+        description="results/{job}/{dataset}/{experiment}/model/model.yaml",
         cube="results/{job}/{dataset}/scenes/{scene}/cube.manifest.json",
     output:
         map="results/{job}/{dataset}/{experiment}/scenes/{scene}/map.tif",
@@ -113,18 +109,9 @@ rule predict_map:
     message:
         "Mapping scene {wildcards.scene} with {wildcards.experiment}"
     shell:
-        "python -m nadir predict-map --model {input.model[0]:q} --cube {input.cube:q} "
+        "python -m nadir predict-map --model {input.weights:q} --cube {input.cube:q} "
         "--out {output.map:q} --cfg {params.cfg:q} --code {params.code} "
         "--threads {threads} >{log:q} 2>&1"
-
-
-def map_paths(wildcards):
-    """Maps of the scenes that have labels to be scored against."""
-    folder = f"results/{wildcards.job}/{wildcards.dataset}/{wildcards.experiment}"
-    return [
-        f"{folder}/scenes/{scene}/map.tif"
-        for scene in scored_scenes(wildcards.job, wildcards.dataset)
-    ]
 
 
 rule evaluate_map:
@@ -266,12 +253,6 @@ rule plot_curves:
     shell:
         "python -m nadir plot-curves --history {input:q} --out {output:q} "
         "--cfg {params.cfg:q} >{log:q} 2>&1"
-
-
-def submitted_scenes(wildcards):
-    """Scenes that are handed in: those without labels to learn from, else all."""
-    dataset = dataset_of(wildcards)
-    return dataset.scenes_of("test", "predict") or list(dataset.scenes)
 
 
 rule pack_submission:
