@@ -5,6 +5,9 @@
 # `input`. So each rule has one `cfg` (JSON text of its own section, wildcards only), one `code`
 # (fingerprint of all the package code that its command imports) and, where it reads raw files,
 # one `raw` (digests of their bytes; the files themselves enter as `ancient`).
+#
+# `ancient` is for raw files only, never for what the graph makes: where the job above has to run,
+# Snakemake does not look at the consumer's own params, and `ancient` then hides their change.
 import json
 import os
 import re
@@ -131,6 +134,11 @@ def image_files(wildcards):
 def mask_files(wildcards):
     mask = scene_of(wildcards).mask
     return [existing(path) for path in mask.paths()] if mask else []
+
+
+def imagery_of(wildcards):
+    """The part of a scene's section that says where its imagery comes from."""
+    return scene_of(wildcards).model_dump(mode="json", include={"dates", "world"})
 
 
 def image_digests(wildcards):

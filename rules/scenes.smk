@@ -1,14 +1,45 @@
 # Raw GeoTIFF -> checked, aligned labels, cube, tiles, split, statistics.
+rule check_images:
+    input:
+        raw=lambda wildcards: ancient(image_files(wildcards)),
+        world=world_file,
+    output:
+        "results/{job}/{dataset}/scenes/{scene}/images.json",
+    log:
+        "results/logs/check_images/{job}.{dataset}.{scene}.log",
+    benchmark:
+        "results/benchmarks/check_images/{job}.{dataset}.{scene}.tsv"
+    priority: 100
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        cfg=lambda wildcards: text_of(
+            dates=imagery_of(wildcards), bands=dataset_of(wildcards).bands
+        ),
+        raw=image_digests,
+        code=code_of("check-images"),
+    message:
+        "Checking the raw images of scene {wildcards.scene}"
+    shell:
+        "python -m nadir check-images --scene {wildcards.scene} --world {input.world:q} "
+        "--out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"
+
+
 rule check_scene:
     input:
         raw=lambda wildcards: ancient([*image_files(wildcards), *mask_files(wildcards)]),
         world=world_file,
+        images="results/{job}/{dataset}/scenes/{scene}/images.json",
     output:
         "results/{job}/{dataset}/scenes/{scene}/check.json",
     log:
         "results/logs/check_scene/{job}.{dataset}.{scene}.log",
     benchmark:
         "results/benchmarks/check_scene/{job}.{dataset}.{scene}.tsv"
+    priority: 100
     conda:
         "../envs/data.yaml"
     resources:
@@ -24,7 +55,7 @@ rule check_scene:
         raw=raw_digests,
         code=code_of("check-scene"),
     message:
-        "Checking the raw files of scene {wildcards.scene}"
+        "Checking the mask of scene {wildcards.scene} against its images"
     shell:
         "python -m nadir check-scene --scene {wildcards.scene} --world {input.world:q} "
         "--out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"
@@ -34,7 +65,7 @@ rule build_cube:
     input:
         raw=lambda wildcards: ancient(image_files(wildcards)),
         world=world_file,
-        check=ancient("results/{job}/{dataset}/scenes/{scene}/check.json"),
+        check="results/{job}/{dataset}/scenes/{scene}/images.json",
     output:
         "results/{job}/{dataset}/scenes/{scene}/cube.manifest.json",
     log:
@@ -68,6 +99,7 @@ rule prepare_mask:
     input:
         raw=lambda wildcards: ancient(mask_files(wildcards)),
         cube="results/{job}/{dataset}/scenes/{scene}/cube.manifest.json",
+        check="results/{job}/{dataset}/scenes/{scene}/check.json",
     output:
         "results/{job}/{dataset}/scenes/{scene}/mask.tif",
     log:
@@ -97,6 +129,7 @@ rule align_labels:
         mask=fine_mask,
         world=world_file,
         cube="results/{job}/{dataset}/scenes/{scene}/cube.manifest.json",
+        check="results/{job}/{dataset}/scenes/{scene}/check.json",
     output:
         "results/{job}/{dataset}/scenes/{scene}/labels.manifest.json",
     log:

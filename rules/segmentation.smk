@@ -5,8 +5,6 @@ rule train_model:
         labels=lambda wildcards: scene_paths(wildcards, "labels.manifest.json", "learn"),
         split="results/{job}/{dataset}/split.parquet",
         statistics="results/{job}/{dataset}/statistics.json",
-        # A leaky split stops the build before training; a new certificate retrains nothing.
-        leakage=ancient("results/{job}/{dataset}/leakage.json"),
     output:
         weights="results/{job}/{dataset}/{experiment}/model/model.safetensors",
         description="results/{job}/{dataset}/{experiment}/model/model.yaml",
@@ -49,7 +47,6 @@ rule fit_forest:
         labels=lambda wildcards: scene_paths(wildcards, "labels.manifest.json", "learn"),
         split="results/{job}/{dataset}/split.parquet",
         statistics="results/{job}/{dataset}/statistics.json",
-        leakage=ancient("results/{job}/{dataset}/leakage.json"),
     output:
         weights="results/{job}/{dataset}/{experiment}/model/model.safetensors",
         description="results/{job}/{dataset}/{experiment}/model/model.yaml",

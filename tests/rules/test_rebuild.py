@@ -31,7 +31,7 @@ def chain(scene: str) -> set[str]:
     """Jobs from a scene's raw files to its tiles."""
     return {
         f"{rule}:{D}.{scene}"
-        for rule in ("check_scene", "build_cube", "align_labels", "index_tiles")
+        for rule in ("check_images", "check_scene", "build_cube", "align_labels", "index_tiles")
     }
 
 

@@ -6,14 +6,17 @@ import subprocess
 import sys
 
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
+from segmentation_models_pytorch.encoders import encoders as library_encoders
 
+from nadir.config.encoders import COMMON_ENCODERS, ENCODERS, timm_encoders
 from nadir.config.experiments import RandomForest, UNet, UNetNoSkip, UNetScratch
 from nadir.errors import InputError
 from nadir.segmentation.models import encoders
 from nadir.segmentation.models.encoders import adapt_first_layer, build_encoder
-from nadir.segmentation.models.names import COMMON_ENCODERS, check_model, encoder_names
+from nadir.segmentation.models.names import check_model
 from nadir.segmentation.models.registry import build_model
 
 SLIM = UNet(encoder="resnet18", decoder_channels=(16, 8, 8, 8, 4))
@@ -98,13 +101,20 @@ def test_truncated_weights_are_refused_early(tmp_path):
             check_model(UNet(weights=str(path)))
 
 
-def test_common_names_are_known_to_the_library_and_cost_no_import():
-    assert set(COMMON_ENCODERS) <= set(encoder_names())
+def test_names_are_those_of_the_libraries():
+    plain = {name for name in library_encoders if not name.startswith("timm-")}
+    assert set(ENCODERS) == plain and len(ENCODERS) == len(plain)
+    assert set(COMMON_ENCODERS) <= plain
+    assert timm_encoders() == {f"tu-{name}" for name in timm.list_models()}
+
+
+@pytest.mark.parametrize("name", ["resnet18", "tu-convnext_tiny.fb_in22k"])
+def test_checking_a_name_imports_no_torch(name):
     code = (
         "import sys\n"
         "from nadir.config.experiments import UNet\n"
         "from nadir.segmentation.models.names import check_model\n"
-        "check_model(UNet(encoder='resnet18'))\n"
+        f"check_model(UNet(encoder={name!r}))\n"
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

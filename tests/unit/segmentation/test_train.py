@@ -17,6 +17,8 @@ from nadir.provenance.manifest import Manifest, store_path
 from nadir.raster import cube as cube_module
 from nadir.raster import labels as labels_module
 from nadir.segmentation.dataset import assemble
+from nadir.segmentation.fitting import fit_network
+from nadir.segmentation.forest import fit_forest
 from nadir.segmentation.predictor import load_predictor
 from nadir.segmentation.train import TrainOutputs, train_model
 
@@ -44,6 +46,7 @@ def inputs(tmp_path, monkeypatch):
     monkeypatch.setattr(labels_module, "open_labels", lambda path: held[path.parent.name].labels)
     split, statistics = write_split_and_statistics(data, NAMES, tmp_path)
     return {
+        "fit": fit_network,
         "scenes": scenes,
         "split": split,
         "statistics": statistics,
@@ -93,7 +96,7 @@ def test_delivery_imports_no_torch(inputs):
     given = {
         name: value
         for name, value in inputs.items()
-        if name not in ("model", "train", "table", "outputs")
+        if name not in ("fit", "model", "train", "table", "outputs")
     }
     given = {
         name: str(value) if isinstance(value, Path) else value for name, value in given.items()
@@ -108,7 +111,7 @@ from nadir.config.classes import ClassTable
 from nadir.config.experiments import TrainConfig, UNetScratch
 from nadir.segmentation.train import TrainOutputs, train_model
 out = Path({str(inputs["outputs"].model.parent)!r})
-train_model(**{given!r},
+train_model(None, **{given!r},
     model=UNetScratch(width=4, depth=2), train=TrainConfig(epochs=2, batch_size=4),
     table=ClassTable.model_validate({TABLE.model_dump(mode="json")!r}),
     outputs=TrainOutputs(out / "model", out / "history.parquet", out / "tensorboard"))
@@ -119,7 +122,7 @@ assert "torch" not in sys.modules
 
 
 def test_what_matters_changes_the_key_and_what_does_not_keeps_it(inputs, tmp_path):
-    forest = {**inputs, "model": RandomForest(trees=2, pixels=500)}
+    forest = {**inputs, "fit": fit_forest, "model": RandomForest(trees=2, pixels=500)}
     key = train_model(**forest)
     assert train_model(**{**forest, "threads": 2, "device": "auto"}) == key
     assert train_model(**{**forest, "scenes": dict(reversed(inputs["scenes"].items()))}) == key

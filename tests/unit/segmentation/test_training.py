@@ -19,6 +19,7 @@ from nadir.learn.history import read_history
 from nadir.segmentation.fitting import fit_network
 from nadir.segmentation.predictor import load_predictor
 from nadir.segmentation.task import SegmentationLearner
+from nadir.segmentation.train import Session
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -39,7 +40,8 @@ def _fit(folder, cfg=CFG, data=None, model=SMALL, **options):
     for path in (work, made):
         path.mkdir(parents=True, exist_ok=True)
     given = {"seed": 5, "device": "cpu", "threads": 1, "keys": {}, "logs": None} | options
-    return fit_network(data or make_data(), model, cfg, work=work, folder=made, **given)
+    session = Session(work=work, folder=made, **given)
+    return fit_network(data or make_data(), model, cfg, session)
 
 
 @pytest.fixture(scope="module")

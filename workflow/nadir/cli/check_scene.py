@@ -1,4 +1,4 @@
-"""Check the raw files of a scene before any expensive work: headers, grids, a sample of pixels."""
+"""Check a scene as a whole before any expensive work: mask and tile sizes against the images."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from nadir import __version__
 from nadir.errors import NadirError, did_you_mean
 
-_NOT_VERBS = {"__init__", "main", "options"}
+_NOT_VERBS = {"__init__", "main", "options", "training"}
 
 
 def verbs() -> dict[str, str]:

@@ -76,17 +76,3 @@ def cache_root(output: Path, verb: str) -> Path:
         if folder.name == "results":
             return folder / ".cache" / verb
     return output.absolute().parent / ".cache" / verb
-
-
-def add_training_inputs(parser: argparse.ArgumentParser) -> None:
-    """Add what a model learns from: cubes, labels, split and statistics."""
-    parser.add_argument("--cubes", required=True, nargs="+", type=Path, help="manifests of cubes")
-    parser.add_argument("--labels", required=True, nargs="+", type=Path, help="those of labels")
-    parser.add_argument("--split", required=True, type=Path, help="the split")
-    parser.add_argument("--statistics", required=True, type=Path, help="statistics, JSON")
-
-
-def training_scenes(options: argparse.Namespace) -> dict[str, tuple[Path, Path]]:
-    """Return scene name -> (manifest of the cube, manifest of the labels)."""
-    cubes, labels = by_scene(options.cubes), by_scene(options.labels)
-    return {name: (cubes[name], labels[name]) for name in cubes}

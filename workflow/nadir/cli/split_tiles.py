@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nadir.cli.options import add_cfg, add_out
 from nadir.config.tiling import SplitConfig
+from nadir.tiles.leakage import certify
 from nadir.tiles.split import split_tiles
 from nadir.tiles.table import read_tiles, write_split
 
@@ -22,4 +23,6 @@ def run(options: argparse.Namespace) -> None:
     """Run the command."""
     scenes = [read_tiles(path) for path in options.tiles]
     split = SplitConfig.model_validate(options.cfg["split"])
-    write_split(options.out, split_tiles(scenes, split, options.cfg["seed"]))
+    tiles = split_tiles(scenes, split, options.cfg["seed"])
+    certify(tiles, scenes)  # a leaky split stops here, before anything is trained on it
+    write_split(options.out, tiles)

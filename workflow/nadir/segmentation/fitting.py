@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,24 +18,14 @@ from nadir.segmentation.describe import describe_model
 from nadir.segmentation.losses import class_weights
 from nadir.segmentation.models.registry import build_model
 from nadir.segmentation.task import SegmentationLearner
+from nadir.segmentation.train import Session
 from nadir.tiles.sampling import SamplePlan, sample_plan
 
 _WEIGHTS = 2**32  # an epoch that never comes: the stream of the initial weights
 
 
 def fit_network(
-    data: TrainingData,
-    model_cfg: ModelConfig,
-    cfg: TrainConfig,
-    *,
-    work: Path,
-    logs: str | os.PathLike[str] | None,
-    seed: int,
-    device: str,
-    threads: int,
-    keys: dict[str, Any],
-    folder: Path,
-    memory: int | None = None,
+    data: TrainingData, model_cfg: ModelConfig, cfg: TrainConfig, session: Session
 ) -> dict[str, Any]:
     """Train a network (or resume) and write `model.safetensors`, `model.yaml`, `history.parquet`.
 
@@ -45,14 +33,7 @@ def fit_network(
         data: What to learn from.
         model_cfg: The network.
         cfg: The training.
-        work: Folder for the state of an unfinished run.
-        logs: Folder for TensorBoard, or None.
-        seed: Seed of the configuration.
-        device: `auto`, `cpu` or `cuda`.
-        threads: CPU threads.
-        keys: Keys of code and data, for the bundle.
-        folder: Where to write.
-        memory: Bytes that training data may take in memory; by default half of what is free.
+        session: How and where.
 
     Returns:
         Facts for the run card: device, seconds, result.
@@ -60,15 +41,20 @@ def fit_network(
     Raises:
         InputError: For a model that cannot be built or a device that is not there.
     """
-    run_seed = derived_seed(seed, cfg.seed)
-    with lease(device) as found:
-        torch.set_num_threads(threads)
+    run_seed = derived_seed(session.seed, cfg.seed)
+    with lease(session.device) as found:
+        torch.set_num_threads(session.threads)
         seed_all(run_seed, _WEIGHTS)
         network = build_model(model_cfg, data.statistics.channels, data.table.count)
         weights = class_weights(cfg.loss, data.counts.tolist(), data.table.names[1:])
         learner = SegmentationLearner(network, cfg, data.table, weights)
         source = choose_source(
-            data.scenes, [*data.train, *data.validation], data.statistics, found, threads, memory
+            data.scenes,
+            [*data.train, *data.validation],
+            data.statistics,
+            found,
+            session.threads,
+            session.memory,
         )
         rich = rich_tiles(data, cfg.augment)
 
@@ -82,13 +68,19 @@ def fit_network(
         validation = TileBatches(source, data.validation, in_order, cfg.batch_size)
         try:
             best, progress = fit(
-                learner, train, validation, work=work, seed=run_seed, device=found, logs=logs
+                learner,
+                train,
+                validation,
+                work=session.work,
+                seed=run_seed,
+                device=found,
+                logs=session.logs,
             )
         finally:
             source.close()
         label = device_label(found)
-    save_bundle(folder, describe_model(data, model_cfg, keys), best)
-    write_history(folder / "history.parquet", progress.rows)
+    save_bundle(session.folder, describe_model(data, model_cfg, session.keys), best)
+    write_history(session.folder / "history.parquet", progress.rows)
     return {
         "device": label,
         "seconds": progress.seconds,

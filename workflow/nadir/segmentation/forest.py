@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from nadir.segmentation.dataset import TrainingData
 from nadir.segmentation.describe import describe_model
 from nadir.segmentation.normalize import normalize
 from nadir.segmentation.patches import Window, affine_of
+from nadir.segmentation.train import Session
 from nadir.segmentation.trees import Trees
 
 log = logging.getLogger(__name__)
@@ -34,14 +34,7 @@ _STREAM = 77
 
 
 def fit_forest(
-    data: TrainingData,
-    model_cfg: RandomForest,
-    cfg: TrainConfig,
-    *,
-    seed: int,
-    threads: int,
-    keys: dict[str, Any],
-    folder: Path,
+    data: TrainingData, model_cfg: RandomForest, cfg: TrainConfig, session: Session
 ) -> dict[str, Any]:
     """Fit a forest on pixels of the training tiles; write the same products as for a network.
 
@@ -49,16 +42,13 @@ def fit_forest(
         data: What to learn from.
         model_cfg: The forest.
         cfg: The training's section: only its seed counts.
-        seed: Seed of the configuration.
-        threads: CPU threads; the result does not depend on them.
-        keys: Keys of code and data, for the bundle.
-        folder: Where to write.
+        session: How and where; the result does not depend on the threads.
 
     Returns:
         Facts for the run card: device, seconds, result.
     """
     started = time.perf_counter()
-    rng = np.random.default_rng([seed, cfg.seed, _STREAM])
+    rng = np.random.default_rng([session.seed, cfg.seed, _STREAM])
     pixels, labels = sample_pixels(data, data.train, model_cfg.pixels, rng)
     log.info("fitting %d trees to %d pixels", model_cfg.trees, len(pixels))
     forest = RandomForestClassifier(
@@ -66,16 +56,16 @@ def fit_forest(
         max_depth=model_cfg.max_depth,
         min_samples_leaf=model_cfg.min_leaf,
         random_state=int(rng.integers(2**31)),
-        n_jobs=threads,
+        n_jobs=session.threads,
     )
     forest.fit(pixels, labels - 1)
     trees = Trees.from_sklearn(forest, data.table.count)
     fitted = time.perf_counter() - started
-    row = _validate(data, trees, threads)
+    row = _validate(data, trees, session.threads)
     row["seconds"] = time.perf_counter() - started
     row["pixels_per_second"] = len(pixels) / fitted
-    save_bundle(folder, describe_model(data, model_cfg, keys), trees.tensors())
-    write_history(folder / "history.parquet", [row])
+    save_bundle(session.folder, describe_model(data, model_cfg, session.keys), trees.tensors())
+    write_history(session.folder / "history.parquet", [row])
     return {
         "device": "cpu",
         "seconds": row["seconds"],

@@ -1,6 +1,7 @@
 """Training of one model on one dataset: kept by key, resumed where it was killed.
 
-Nothing here imports torch before it is known that there is something to train.
+How a model is fitted is handed in (`Fit`), so that nothing here imports torch, and so that the code
+of networks is no part of what a forest depends on.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from nadir.provenance.atomic import swap_folder, temporary_beside, write_faults,
 from nadir.provenance.cache import ResultCache
 from nadir.provenance.digest import sha
 from nadir.provenance.manifest import read_manifest
+from nadir.segmentation.dataset import TrainingData, assemble
 from nadir.segmentation.models.names import check_model
 
 log = logging.getLogger(__name__)
@@ -53,7 +55,37 @@ class TrainOutputs:
         }
 
 
+@dataclass(frozen=True)
+class Session:
+    """How and where to fit.
+
+    Attributes:
+        work: Folder for the state of an unfinished run.
+        folder: Where to write bundle and history.
+        logs: Folder for TensorBoard, or None.
+        seed: Seed of the configuration.
+        device: `auto`, `cpu` or `cuda`.
+        threads: CPU threads.
+        keys: Keys of code and data, for the bundle.
+        memory: Bytes that training data may take in memory; None for half of what is free.
+    """
+
+    work: Path
+    folder: Path
+    logs: Path | None
+    seed: int
+    device: str
+    threads: int
+    keys: dict[str, Any]
+    memory: int | None = None
+
+
+Fit = Callable[[TrainingData, Any, TrainConfig, Session], dict[str, Any]]
+"""(data, model section, training section, session) -> facts for the run card."""
+
+
 def train_model(
+    fit: Fit,
     scenes: Mapping[str, tuple[str | os.PathLike[str], str | os.PathLike[str]]],
     split: str | os.PathLike[str],
     statistics: str | os.PathLike[str],
@@ -76,6 +108,7 @@ def train_model(
     An unfinished run with the same key is resumed after its last finished epoch.
 
     Args:
+        fit: Fits a model to training data.
         scenes: Scene name -> (manifest of the cube, manifest of the labels), learning scenes.
         split: `split.parquet`.
         statistics: `statistics.json`.
@@ -117,6 +150,7 @@ def train_model(
         if cache.result is None:
             check_device("cpu" if isinstance(model, RandomForest) else device)
             _fit(
+                fit,
                 cache,
                 scenes,
                 split,
@@ -140,6 +174,7 @@ def train_model(
 
 
 def _fit(
+    fit: Fit,
     cache: ResultCache,
     scenes: Mapping[str, tuple[str | os.PathLike[str], str | os.PathLike[str]]],
     split: str | os.PathLike[str],
@@ -156,7 +191,6 @@ def _fit(
     """Open the data, fit, and keep the result."""
     from nadir.raster.cube import open_cube
     from nadir.raster.labels import open_labels
-    from nadir.segmentation.dataset import assemble
     from nadir.segmentation.patches import Scene
 
     opened = {
@@ -168,28 +202,10 @@ def _fit(
     made = work / "made"
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir()
-    if isinstance(model, RandomForest):
-        from nadir.segmentation.forest import fit_forest
-
-        facts = fit_forest(data, model, train, seed=seed, threads=threads, keys=keys, folder=made)
-    else:
-        from nadir.segmentation.fitting import fit_network
-
-        if outputs.logs is not None and not any(work.glob("state.pt")):
-            shutil.rmtree(outputs.logs, ignore_errors=True)  # of an older training
-        facts = fit_network(
-            data,
-            model,
-            train,
-            work=work,
-            logs=outputs.logs,
-            seed=seed,
-            device=device,
-            threads=threads,
-            keys=keys,
-            folder=made,
-            memory=memory,
-        )
+    if outputs.logs is not None and not any(work.glob("state.pt")):
+        shutil.rmtree(outputs.logs, ignore_errors=True)  # of an older training
+    session = Session(work, made, outputs.logs, seed, device, threads, keys, memory)
+    facts = fit(data, model, train, session)
     parts = dict(cache.parts)
     cfg = {
         "model": parts.pop("model"),

@@ -1,0 +1,56 @@
+"""What the commands that train share: options, and the call."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from nadir.cli.options import (
+    add_cfg,
+    add_code,
+    add_threads,
+    by_scene,
+    cache_root,
+    class_table,
+    device,
+)
+from nadir.config.experiments import ModelConfig, TrainConfig
+from nadir.segmentation.train import Fit, TrainOutputs, train_model
+
+
+def add_training_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a command that trains."""
+    parser.add_argument("--cubes", required=True, nargs="+", type=Path, help="manifests of cubes")
+    parser.add_argument("--labels", required=True, nargs="+", type=Path, help="those of labels")
+    parser.add_argument("--split", required=True, type=Path, help="the split")
+    parser.add_argument("--statistics", required=True, type=Path, help="statistics, JSON")
+    parser.add_argument("--out", required=True, type=Path, help="weights of the bundle to write")
+    parser.add_argument("--history", required=True, type=Path, help="table of epochs to write")
+    add_cfg(parser)
+    add_code(parser)
+    add_threads(parser)
+
+
+def train_as_told(options: argparse.Namespace, fit: Fit) -> None:
+    """Train, or deliver what an equal training gave before."""
+    cubes, labels = by_scene(options.cubes), by_scene(options.labels)
+    folder = options.out.parent
+    train_model(
+        fit,
+        {name: (cubes[name], labels[name]) for name in cubes},
+        options.split,
+        options.statistics,
+        model=TypeAdapter(ModelConfig).validate_python(options.cfg["model"]),
+        train=TrainConfig.model_validate(options.cfg["train"]),
+        table=class_table(options.cfg),
+        outputs=TrainOutputs(
+            model=folder, history=options.history, logs=folder.parent / "tensorboard"
+        ),
+        cache_root=cache_root(options.out, "train"),
+        code=options.code,
+        seed=options.cfg["seed"],
+        device=device(),
+        threads=options.threads,
+    )
