@@ -61,6 +61,14 @@ CASES = [
     ((*DATASET, "tiles", "siezs"), [64], "tiles.siezs: unknown key; did you mean 'sizes'?"),
     ((*EXPERIMENT, "trian"), {}, "experiments.e.trian: unknown key; did you mean 'train'?"),
     ((*EXPERIMENT, "model", "encodr"), "x", "e.model.encodr: unknown key; did you mean 'encoder'?"),
+    (
+        (*EXPERIMENT, "model", "encoder"),
+        "resnet81",
+        "e.model.encoder: there is no encoder 'resnet81'",
+    ),
+    ((*EXPERIMENT, "model", "encoder"), "tu-convnext_tny", "did you mean 'tu-convnext_tiny'?"),
+    ((*EXPERIMENT, "model", "weights"), "imagnet", "did you mean 'imagenet'? Give imagenet, the"),
+    ((*EXPERIMENT, "model", "decoder_channels"), [8, 4], "2 stages of the decoder do not fit"),
     ((*EXPERIMENT, "recipe"), "unet_resnet5", "e.recipe: no recipe 'unet_resnet5'; did you mean"),
     ((*EXPERIMENT, "recipe"), ["a"], "e.recipe: no recipe ['a'] (there are: unet_resnet50,"),
     ((*EXPERIMENT, "model"), {"name": "unett"}, "model.name: 'unett' is not known; did you mean"),
@@ -104,6 +112,11 @@ CASES = [
     ((*DATASET, "tiles", "sizes"), ["big"], "tiles.sizes.0: must be a whole number"),
     ((*DATASET, "tiles", "sizes"), [], "tiles.sizes: must have 1 or more entries"),
     ((*DATASET, "tiles", "sizes"), [8], "tiles.sizes: [8] is too small"),
+    (
+        (*DATASET, "tiles", "sizes"),
+        [64, 1025],
+        "a tile of 1025 pixels is larger than the world 'w'",
+    ),
     ((*DATASET, "scenes"), {}, "d.scenes: must have 1 or more entries"),
     # what does not go together
     (SCENE, {}, "scenes.s: give a world, or at least one date"),

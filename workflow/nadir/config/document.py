@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from nadir.config.base import ConfigModel, Name
 from nadir.config.classes import CLASS_TABLES, ClassTable
+from nadir.config.encoders import model_faults
 from nadir.config.experiments import ExperimentConfig
 from nadir.config.explain import explain
 from nadir.config.recipes import RECIPES, merge
@@ -242,11 +243,15 @@ def _loose_ends(config: Config, raw: dict[str, Any]) -> Iterator[str]:
         job = config.job(job_name)
         datasets = _section(raw, job_name, "datasets")
         for name, dataset in job.datasets.items():
-            yield from _dataset_ends(worlds, f"{job_name}.datasets.{name}", dataset)
+            path = f"{job_name}.datasets.{name}"
+            yield from _dataset_ends(worlds, path, dataset)
+            yield from _world_ends(config.worlds, path, dataset)
         for name, experiment in job.experiments.items():
             path = f"{job_name}.experiments.{name}"
             if name in RESERVED_NAMES:
                 yield f"{path}: the name {name!r} is reserved; choose another"
+            for key, problem, remedy in model_faults(experiment.model):
+                yield f"{path}.model.{key}: {problem}. {remedy}"
             for dataset_name in experiment.datasets:
                 if dataset_name not in datasets:
                     hint = did_you_mean(dataset_name, datasets)
@@ -288,6 +293,19 @@ def _dataset_ends(worlds: dict[str, Any], path: str, dataset: DatasetConfig) -> 
         if class_name not in names:
             hint = did_you_mean(class_name, names)
             yield f"{path}.labels.weights: no class {class_name!r}{hint}"
+
+
+def _world_ends(worlds: dict[str, WorldConfig], path: str, dataset: DatasetConfig) -> Iterator[str]:
+    """Yield a line for every world that a tile does not fit into; files are looked at later."""
+    for scene in dataset.scenes.values():
+        world = worlds.get(scene.world or "")
+        largest = max(dataset.tiles.sizes)
+        if world and scene.role != "predict" and largest > min(world.width, world.height):
+            yield (
+                f"{path}.tiles.sizes: a tile of {largest} pixels is larger than the world "
+                f"{scene.world!r} of {world.width} x {world.height} pixels; "
+                f"use at most {min(world.width, world.height)}"
+            )
 
 
 def _has_known_classes(dataset: DatasetConfig) -> bool:

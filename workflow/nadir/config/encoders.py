@@ -1,0 +1,107 @@
+"""Names of encoders and what else can be told of a model without building it or importing torch."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from nadir.config.experiments import ModelConfig, UNet, UNetNoSkip
+from nadir.errors import did_you_mean
+
+COMMON_ENCODERS = ("resnet18", "resnet34", "resnet50", "efficientnet-b0", "mobilenet_v2", "mit_b0")
+"""Encoders that messages name."""
+
+ENCODERS = (
+    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    *("resnext50_32x4d", "resnext101_32x4d", "resnext101_32x8d", "resnext101_32x16d"),
+    *("resnext101_32x32d", "resnext101_32x48d"),
+    *("dpn68", "dpn68b", "dpn92", "dpn98", "dpn107", "dpn131"),
+    *("vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"),
+    *("senet154", "se_resnet50", "se_resnet101", "se_resnet152"),
+    *("se_resnext50_32x4d", "se_resnext101_32x4d"),
+    *("densenet121", "densenet161", "densenet169", "densenet201"),
+    *("inceptionresnetv2", "inceptionv4", "xception", "mobilenet_v2"),
+    *(f"efficientnet-b{number}" for number in range(8)),
+    *(f"mit_b{number}" for number in range(6)),
+    *(f"mobileone_s{number}" for number in range(5)),
+)
+"""Encoders of segmentation-models-pytorch under names of their own (a test compares)."""
+
+TIMM = "tu-"
+"""Prefix of timm's encoders."""
+
+_MIX_TRANSFORMERS = "mit_"
+
+
+class ModelFault(NamedTuple):
+    """What is wrong with a model's section: the key, the problem (a clause), the remedy."""
+
+    key: str
+    problem: str
+    remedy: str
+
+
+def model_faults(cfg: ModelConfig) -> Iterator[ModelFault]:
+    """Yield what can be told wrong of a model from its section alone.
+
+    An unknown encoder (with the nearest name), a decoder of a number of stages that does not fit,
+    weights that are neither `imagenet` nor a `.safetensors` file.
+    """
+    if not isinstance(cfg, (UNet, UNetNoSkip)):
+        return
+    if not is_encoder(cfg.encoder):
+        hint = did_you_mean(cfg.encoder, [*ENCODERS, *(timm_encoders() or ())])
+        yield ModelFault(
+            "encoder",
+            f"there is no encoder {cfg.encoder!r}{hint}",
+            f"Common ones are {', '.join(COMMON_ENCODERS)}.",
+        )
+    if isinstance(cfg, UNet):
+        stages = len(cfg.decoder_channels)
+        if not 3 <= stages <= 5 or (cfg.encoder.startswith(_MIX_TRANSFORMERS) and stages != 5):
+            yield ModelFault(
+                "decoder_channels",
+                f"{stages} stages of the decoder do not fit the encoder {cfg.encoder}",
+                "Give 5 numbers (3 or 4 for a shallower convolutional encoder).",
+            )
+    if cfg.weights not in (None, "imagenet") and not str(cfg.weights).endswith(".safetensors"):
+        hint = did_you_mean(str(cfg.weights), ["imagenet"])
+        yield ModelFault(
+            "weights",
+            f"{cfg.weights!r} is neither 'imagenet' nor a .safetensors file{hint}",
+            "Give imagenet, the path of a .safetensors file, or null.",
+        )
+
+
+def weights_file(cfg: ModelConfig) -> str | None:
+    """Return the file of encoder weights that a model starts from, if it starts from one."""
+    weights = cfg.weights if isinstance(cfg, (UNet, UNetNoSkip)) else None
+    return None if weights == "imagenet" else weights
+
+
+def is_encoder(name: str) -> bool:
+    """Tell whether there is an encoder of this name; timm's are not doubted where it is missing."""
+    if not name.startswith(TIMM):
+        return name in ENCODERS
+    known = timm_encoders()
+    return known is None or name.split(".")[0] in known  # tu-NAME.TAG names pretrained weights
+
+
+@functools.cache
+def timm_encoders() -> frozenset[str] | None:
+    """Return the names of timm's models with their prefix, or None where it is not installed.
+
+    They are read from the sources of the installed version: importing timm imports torch.
+    """
+    found = importlib.util.find_spec("timm")
+    if found is None or found.origin is None:
+        return None
+    names: set[str] = set()
+    for path in (Path(found.origin).parent / "models").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        names.update(re.findall(r"^@register_model\s+def (\w+)\(", text, re.M))
+    return frozenset(TIMM + name for name in names) or None
