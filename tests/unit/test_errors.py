@@ -17,6 +17,11 @@ def test_place_problem_and_remedy(kind, tmp_path):
     assert (again.file, again.problem, again.remedy) == (error.file, error.problem, error.remedy)
 
 
+def test_a_question_has_no_full_stop():
+    error = InputError("model.encoder", "no encoder 'a'; did you mean 'b'?", "Give b.")
+    assert str(error) == "model.encoder: no encoder 'a'; did you mean 'b'? Give b."
+
+
 def test_configuration_of_one_problem():
     assert str(ConfigError(["a: b"])) == "the configuration has 1 problem:\n  - a: b"
 

@@ -18,7 +18,7 @@ class _FileError(NadirError):
         self.file = str(file)
         self.problem = problem
         self.remedy = remedy
-        super().__init__(f"{self.file}: {problem}. {remedy}")
+        super().__init__(f"{self.file}: {sentences(problem, remedy)}")
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
         # Errors cross process borders (Dask, spawned workers); the default would lose the parts.
@@ -54,6 +54,11 @@ class ConfigError(NadirError):
 
     def __reduce__(self) -> tuple[type, tuple[list[str]]]:
         return type(self), (self.problems,)
+
+
+def sentences(problem: str, remedy: str) -> str:
+    """Return a problem (a clause; one that asks ends in a question mark) and a remedy as text."""
+    return f"{problem}{'' if problem.endswith('?') else '.'} {remedy}"
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:

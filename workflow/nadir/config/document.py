@@ -22,7 +22,7 @@ from nadir.config.recipes import RECIPES, merge
 from nadir.config.scenes import SENTINEL2_BANDS, CubeConfig, LabelConfig, SceneConfig
 from nadir.config.tiling import SplitConfig, TileConfig
 from nadir.config.worlds import WorldConfig
-from nadir.errors import ConfigError, did_you_mean
+from nadir.errors import ConfigError, did_you_mean, sentences
 
 RESERVED_NAMES = ("scenes",)
 """Names that an experiment may not have, because a folder of every dataset is called so."""
@@ -251,7 +251,7 @@ def _loose_ends(config: Config, raw: dict[str, Any]) -> Iterator[str]:
             if name in RESERVED_NAMES:
                 yield f"{path}: the name {name!r} is reserved; choose another"
             for key, problem, remedy in model_faults(experiment.model):
-                yield f"{path}.model.{key}: {problem}. {remedy}"
+                yield f"{path}.model.{key}: {sentences(problem, remedy)}"
             for dataset_name in experiment.datasets:
                 if dataset_name not in datasets:
                     hint = did_you_mean(dataset_name, datasets)
