@@ -12,6 +12,7 @@ from nadir.cli.options import (
     add_threads,
     class_table,
     scheduler,
+    section,
 )
 from nadir.config.scenes import CubeConfig, LabelConfig
 from nadir.provenance.manifest import read_manifest
@@ -35,10 +36,10 @@ def run(options: argparse.Namespace) -> None:
         options.mask,
         Grid.from_dict(read_manifest(options.cube, "cube").grid or {}),
         class_table(options.cfg),
-        LabelConfig.model_validate(options.cfg["labels"]),
+        section(options.cfg, "labels", LabelConfig),
         options.out,
         options.raw,
-        CubeConfig.model_validate(options.cfg["cube"]),
+        section(options.cfg, "cube", CubeConfig),
         workers=options.threads,
         scheduler=scheduler(),
     )

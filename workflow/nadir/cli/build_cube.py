@@ -5,8 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nadir.cli.options import add_cfg, add_out, add_raw, add_threads, scheduler
-from nadir.config.scenes import CubeConfig, SceneConfig
+from nadir.cli.options import (
+    add_cfg,
+    add_out,
+    add_raw,
+    add_threads,
+    images_of,
+    scheduler,
+    section,
+)
+from nadir.config.scenes import CubeConfig
 from nadir.raster.cube import build_cube
 from nadir.raster.sources import open_source
 from nadir.simulate.scene import scene_of_world
@@ -23,16 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    scene = SceneConfig.model_validate({**options.cfg["dates"], "role": "predict"})
+    scene = images_of(options.cfg)
     if options.world:
         scene = scene_of_world(scene, options.world[0])
-    bands = tuple(options.cfg["bands"])
+    bands = section(options.cfg, "bands", tuple[str, ...])
     images = [(date, open_source(image, bands)) for date, image in scene.dates.items()]
     build_cube(
         images,
         None,
         options.out,
-        CubeConfig.model_validate(options.cfg["cube"]),
+        section(options.cfg, "cube", CubeConfig),
         options.raw,
         workers=options.threads,
         scheduler=scheduler(),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nadir.cli.options import add_cfg, add_out
-from nadir.config.scenes import SceneConfig
+from nadir.cli.options import add_cfg, add_out, images_of, section
 from nadir.provenance.atomic import write_json
 from nadir.raster.check import check_scene
 from nadir.simulate.scene import scene_of_world
@@ -22,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    scene = SceneConfig.model_validate({**options.cfg["dates"], "role": "predict"})
+    scene = images_of(options.cfg)
     if options.world:
         scene = scene_of_world(scene, options.world[0]).model_copy(update={"mask": None})
-    write_json(options.out, check_scene(options.scene, scene, tuple(options.cfg["bands"])))
+    bands = section(options.cfg, "bands", tuple[str, ...])
+    write_json(options.out, check_scene(options.scene, scene, bands))

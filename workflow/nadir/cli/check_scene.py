@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nadir.cli.options import add_cfg, add_out, class_table
+from nadir.cli.options import add_cfg, add_out, class_table, section
 from nadir.config.scenes import SceneConfig
 from nadir.provenance.atomic import write_json
 from nadir.raster.check import check_scene
@@ -22,14 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    scene = SceneConfig.model_validate(options.cfg["scene"])
+    scene = section(options.cfg, "scene", SceneConfig)
     if options.world:
         scene = scene_of_world(scene, options.world[0])
     facts = check_scene(
         options.scene,
         scene,
-        tuple(options.cfg["bands"]),
+        section(options.cfg, "bands", tuple[str, ...]),
         class_table(options.cfg),
-        options.cfg["sizes"],
+        section(options.cfg, "sizes", tuple[int, ...]),
     )
     write_json(options.out, facts)

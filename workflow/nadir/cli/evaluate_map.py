@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from nadir.cli.options import add_cfg, add_out, by_scene, class_table
+from nadir.cli.options import add_cfg, add_out, by_scene, class_table, read_json, section
 from nadir.config.experiments import EvaluateConfig
 from nadir.provenance.atomic import write_json
 from nadir.raster.labels import open_labels
@@ -29,12 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     labels = by_scene(options.labels)
+    roles = section(options.cfg, "roles", dict[str, str])
     scenes = [
         MappedScene(
             name=name,
             map=path,
             labels=open_labels(labels[name]),
-            all_test=options.cfg["roles"][name] == "test",
+            all_test=roles[name] == "test",
             confidence=path.with_name("confidence.tif"),
         )
         for name, path in by_scene(options.maps).items()
@@ -43,10 +43,10 @@ def run(options: argparse.Namespace) -> None:
         scenes,
         read_split(options.split),
         class_table(options.cfg),
-        EvaluateConfig.model_validate(options.cfg["evaluate"]),
-        method=options.cfg["split"],
-        leakage=json.loads(options.leakage.read_text()),
-        model=json.loads(options.card.read_text()),
+        section(options.cfg, "evaluate", EvaluateConfig),
+        method=section(options.cfg, "split", str),
+        leakage=read_json(options.leakage),
+        model=read_json(options.card),
     )
     write_confusion(options.confusion, metrics)
     write_json(options.out, metrics)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nadir.cli.options import add_cfg, add_out, class_table
+from nadir.cli.options import add_cfg, add_out, class_table, section
 from nadir.config.tiling import TileConfig
 from nadir.raster.cube import open_cube
 from nadir.raster.labels import open_labels
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> None:
     tiles = index_tiles(
         open_cube(options.cube),
         open_labels(options.labels),
-        TileConfig.model_validate(options.cfg["tiles"]),
+        section(options.cfg, "tiles", TileConfig),
         class_table(options.cfg),
         options.scene,
     )

@@ -10,6 +10,7 @@ import argparse
 import ast
 import importlib
 import logging
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from nadir import __version__
 from nadir.errors import NadirError, did_you_mean
 
 _NOT_VERBS = {"__init__", "main", "options", "training"}
+_CHECK = "Check the path, its permissions and the room on the disk."
 
 
 def verbs() -> dict[str, str]:
@@ -63,12 +65,22 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         module.run(options)
     except NadirError as error:
-        print(f"nadir: error: {error}", file=sys.stderr)
-        return 2
+        return _fail(str(error))
+    except OSError as error:
+        # Faults that no floor below has put into words; without a file at fault it is a bug.
+        if error.filename is None or error.strerror is None:
+            raise
+        return _fail(f"{os.fsdecode(error.filename)}: {error.strerror.lower()}. {_CHECK}")
     except KeyboardInterrupt:
         print("nadir: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _fail(text: str) -> int:
+    """Print the one line (of a configuration: one a fault) that says what is wrong."""
+    print(f"nadir: error: {text}", file=sys.stderr)
+    return 2
 
 
 def _help() -> str:

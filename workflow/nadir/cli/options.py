@@ -8,13 +8,29 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError, create_model
+
+from nadir.config.base import ConfigModel
 from nadir.config.classes import ClassTable
-from nadir.errors import InputError
+from nadir.config.explain import explain
+from nadir.config.scenes import SceneConfig
+from nadir.errors import ConfigError, InputError
 
 
 def add_cfg(parser: argparse.ArgumentParser) -> None:
     """Add `--cfg`: the command's section of the configuration, as JSON text."""
-    parser.add_argument("--cfg", required=True, type=json.loads, help="JSON text of the settings")
+    parser.add_argument("--cfg", required=True, type=_json_object, help="JSON text of the settings")
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    """Return the object that a JSON text holds."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"this is no JSON text ({error})") from error
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("this is no JSON object of keys and values")
+    return value
 
 
 def add_out(parser: argparse.ArgumentParser, help_text: str) -> None:
@@ -36,12 +52,39 @@ def add_code(parser: argparse.ArgumentParser) -> None:
 
 def add_raw(parser: argparse.ArgumentParser) -> None:
     """Add `--raw`: digests of the raw files, recorded in the manifest."""
-    parser.add_argument("--raw", type=json.loads, default={}, help="JSON text: raw file -> digest")
+    parser.add_argument(
+        "--raw", type=_json_object, default={}, help="JSON text: raw file -> digest"
+    )
+
+
+def section(cfg: dict[str, Any], key: str, kind: Any) -> Any:
+    """Return one section of a command's settings, validated.
+
+    Args:
+        cfg: The settings.
+        key: Name of the section.
+        kind: What it must be: a model of the configuration, or any annotation.
+
+    Raises:
+        ConfigError: With every fault of the section, its key the head of each path.
+    """
+    holder = create_model("Settings", __base__=ConfigModel, **{key: (kind, ...)})  # type: ignore[call-overload]
+    try:
+        return getattr(holder.model_validate({key: cfg[key]} if key in cfg else {}), key)
+    except ValidationError as error:
+        raise ConfigError(explain(error, holder)) from error
 
 
 def class_table(cfg: dict[str, Any]) -> ClassTable:
     """Return the class table of a command's settings."""
-    return ClassTable.model_validate(cfg["classes"])
+    return section(cfg, "classes", ClassTable)
+
+
+def images_of(cfg: dict[str, Any]) -> SceneConfig:
+    """Return the imagery of a scene: its section `dates`, without labels."""
+    given = cfg.get("dates")
+    given = {**given, "role": "predict"} if isinstance(given, dict) else given
+    return section({"dates": given}, "dates", SceneConfig)
 
 
 def device() -> str:
@@ -52,6 +95,21 @@ def device() -> str:
 def scheduler() -> str | None:
     """Return the address of the Dask scheduler, or None for threads."""
     return os.environ.get("NADIR_SCHEDULER") or None
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        InputError: When there is no such file, or it holds no JSON.
+    """
+    remedy = "Delete it, if it is there, and run snakemake again."
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise InputError(path, "there is no such file", remedy) from error
+    except ValueError as error:
+        raise InputError(path, f"this is no JSON ({error})", remedy) from error
 
 
 def by_scene(paths: list[Path]) -> dict[str, Path]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from nadir.cli.options import add_cfg, add_out, class_table
+from nadir.cli.options import add_cfg, add_out, class_table, read_json
 from nadir.segmentation.figures_confusion import draw_confusion
 
 
@@ -19,6 +18,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    metrics = json.loads(options.metrics.read_text())
+    metrics = read_json(options.metrics)
     title = options.out.parent.name.replace("_", " ")
     draw_confusion(metrics, class_table(options.cfg), options.out, title=title)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nadir.cli.options import add_cfg, add_out, class_table
+from nadir.cli.options import add_cfg, add_out, class_table, section
 from nadir.learn.history import read_history
 from nadir.segmentation.figures_curves import draw_curves
 
@@ -23,6 +23,6 @@ def run(options: argparse.Namespace) -> None:
         read_history(options.history),
         class_table(options.cfg),
         options.out,
-        monitor=options.cfg["monitor"],
+        monitor=section(options.cfg, "monitor", str),
         title=options.out.parent.name.replace("_", " "),
     )

@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nadir.cli.options import add_cfg, add_code, add_out, add_threads, cache_root, device
+from nadir.cli.options import (
+    add_cfg,
+    add_code,
+    add_out,
+    add_threads,
+    cache_root,
+    device,
+    section,
+)
 from nadir.config.experiments import PredictConfig
 from nadir.learn.devices import lease
 from nadir.raster.cube import open_cube
@@ -25,11 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
+    settings = section(options.cfg, "predict", PredictConfig)
     with lease(device()) as place:
+        predictor = load_predictor(options.model.parent, place, options.threads)
         predict_map(
             open_cube(options.cube),
-            load_predictor(options.model.parent, place, options.threads),
-            PredictConfig.model_validate(options.cfg["predict"]),
+            predictor,
+            settings,
             options.out,
             cache=cache_root(options.out, "predict"),
             code=options.code,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nadir.cli.options import add_cfg, add_out, class_table
+from nadir.cli.options import add_cfg, add_out, class_table, section
 from nadir.config.scenes import MaskSource
 from nadir.provenance.manifest import read_manifest
 from nadir.raster.burn import prepare_mask
@@ -22,5 +22,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     grid = Grid.from_dict(read_manifest(options.cube, "cube").grid or {})
-    source = MaskSource.model_validate(options.cfg["mask"])
+    source = section(options.cfg, "mask", MaskSource)
     prepare_mask(source, grid, class_table(options.cfg), options.out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from nadir.cli.options import add_cfg, add_out, add_threads
+from nadir.cli.options import add_cfg, add_out, add_threads, section
 from nadir.config.worlds import WorldConfig
 from nadir.simulate.products import simulate_world
 
@@ -18,5 +18,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    world = WorldConfig.model_validate(options.cfg["world"])
+    world = section(options.cfg, "world", WorldConfig)
     simulate_world(world, options.out.parent, workers=options.threads)

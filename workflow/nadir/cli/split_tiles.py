@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nadir.cli.options import add_cfg, add_out
+from nadir.cli.options import add_cfg, add_out, section
 from nadir.config.tiling import SplitConfig
 from nadir.tiles.leakage import certify
 from nadir.tiles.split import split_tiles
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     scenes = [read_tiles(path) for path in options.tiles]
-    split = SplitConfig.model_validate(options.cfg["split"])
-    tiles = split_tiles(scenes, split, options.cfg["seed"])
+    split = section(options.cfg, "split", SplitConfig)
+    tiles = split_tiles(scenes, split, section(options.cfg, "seed", int))
     certify(tiles, scenes)  # a leaky split stops here, before anything is trained on it
     write_split(options.out, tiles)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from nadir.cli.options import (
     add_cfg,
     add_code,
@@ -15,6 +13,7 @@ from nadir.cli.options import (
     cache_root,
     class_table,
     device,
+    section,
 )
 from nadir.config.experiments import ModelConfig, TrainConfig
 from nadir.segmentation.train import Fit, TrainOutputs, train_model
@@ -42,15 +41,15 @@ def train_as_told(options: argparse.Namespace, fit: Fit) -> None:
         {name: (cubes[name], labels[name]) for name in cubes},
         options.split,
         options.statistics,
-        model=TypeAdapter(ModelConfig).validate_python(options.cfg["model"]),
-        train=TrainConfig.model_validate(options.cfg["train"]),
+        model=section(options.cfg, "model", ModelConfig),
+        train=section(options.cfg, "train", TrainConfig),
         table=class_table(options.cfg),
         outputs=TrainOutputs(
             model=folder, history=options.history, logs=folder.parent / "tensorboard"
         ),
         cache_root=cache_root(options.out, "train"),
         code=options.code,
-        seed=options.cfg["seed"],
+        seed=section(options.cfg, "seed", int),
         device=device(),
         threads=options.threads,
     )
