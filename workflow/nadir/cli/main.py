@@ -12,6 +12,7 @@ import importlib
 import logging
 import os
 import shlex
+import stat
 import sys
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     module.add_arguments(parser)
     options = parser.parse_args(words[1:])
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    if not sys.stderr.isatty():  # a log: begin with what a person can run again
+    if stat.S_ISREG(os.fstat(2).st_mode):  # a log: begin with what a person can run again
         print(f"$ python -m nadir {shlex.join(words)}", file=sys.stderr)
     try:
         module.run(options)
