@@ -22,6 +22,11 @@ include: "rules/report.smk"
 report: "workflow/report/workflow.rst"
 
 
+# With many jobs at once, what matters scrolls away: say it again at the end.
+onerror:
+    print(describe_failures(log), file=sys.stderr)
+
+
 localrules:
     all,
 

@@ -21,10 +21,13 @@ if PACKAGE.is_dir():  # in-tree use; a remote module finds the installed package
     sys.path.insert(0, str(PACKAGE))
 
 from nadir.config.document import JOBS, load_config
+from nadir.config.encoders import weights_file
 from nadir.config.environment import prepare_environment
 from nadir.errors import NadirError
+from nadir.learn.devices import check_device
 from nadir.provenance.code import code_fingerprint
 from nadir.provenance.digest import file_digest
+from nadir.report.failures import describe_failures
 
 try:
     CONFIG = load_config(config)
@@ -151,6 +154,23 @@ def mask_digests(wildcards):
 
 def raw_digests(wildcards):
     return digests([*image_files(wildcards), *mask_files(wildcards)])
+
+
+def check_place():
+    """A clear error before any job runs where a GPU is asked for and this machine, on which the
+    jobs will run, has none. A dry run says nothing of where the jobs will run."""
+    if workflow.is_main_process and workflow.local_exec and not workflow.dryrun:
+        try:
+            check_device(CONFIG.compute.device)
+        except NadirError as error:
+            raise WorkflowError(str(error))
+
+
+def pretrained_files(wildcards):
+    """The file of weights that an encoder starts from, if it starts from one."""
+    check_place()
+    path = weights_file(experiment_of(wildcards).model)
+    return [existing(path)] if path else []
 
 
 def gpu_resources():

@@ -5,6 +5,7 @@ rule train_model:
         labels=lambda wildcards: scene_paths(wildcards, "labels.manifest.json", "learn"),
         split="results/{job}/{dataset}/split.parquet",
         statistics="results/{job}/{dataset}/statistics.json",
+        pretrained=lambda wildcards: ancient(pretrained_files(wildcards)),
     output:
         weights="results/{job}/{dataset}/{experiment}/model/model.safetensors",
         description="results/{job}/{dataset}/{experiment}/model/model.yaml",
@@ -31,6 +32,7 @@ rule train_model:
             classes=dataset_of(wildcards).table,
             seed=CONFIG.seed,
         ),
+        raw=lambda wildcards: digests(pretrained_files(wildcards)),
         code=code_of("train-model"),
     message:
         "Training {wildcards.experiment} on {wildcards.dataset}"
