@@ -116,7 +116,7 @@ def test_recompressing_a_raw_file_retrains_nothing(bench: Bench) -> None:
     ran = bench.run()
     assert chain("a") <= ran
     assert not ran & (chain("b") | chain("c"))
-    assert "epoch" not in bench.log(f"train_model:{D}.u")
+    assert "INFO epoch" not in bench.log(f"train_model:{D}.u")
     assert "delivered" in bench.log(f"train_model:{D}.u")
     assert digest(model) == before
 
@@ -166,12 +166,12 @@ def test_a_parameter_of_training_set_back_reuses_the_training(bench: Bench) -> N
     bench.write_config()
     ran = bench.run()
     assert ran == TRAIN | mapped("a", "b", "c") | SCORES | SUBMISSION
-    assert "epoch 3/3" in bench.log(f"train_model:{D}.u")
+    assert "INFO epoch 3/3" in bench.log(f"train_model:{D}.u")
     assert digest(model) != before
     train["epochs"] = 2
     bench.write_config()
     assert bench.run() == ran
-    assert "epoch" not in bench.log(f"train_model:{D}.u")
+    assert "INFO epoch" not in bench.log(f"train_model:{D}.u")
     assert digest(model) == before
 
 
@@ -214,24 +214,24 @@ def test_a_killed_training_is_resumed_and_ends_equal(bench: Bench) -> None:
         start_new_session=True,
     )
     deadline = time.time() + 300
-    while not (log.exists() and "epoch 2/8" in log.read_text()):
+    while not (log.exists() and "INFO epoch 2/8" in log.read_text()):
         assert process.poll() is None and time.time() < deadline, "it ended before it was killed"
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     killed = log.read_text()
-    assert "epoch 8/8" not in killed
+    assert "INFO epoch 8/8" not in killed
     bench.snakemake("--unlock")
     bench.run("--until", "train_model")
     resumed = bench.log(f"train_model:{D}.u")
-    assert "epoch 1/8" not in resumed and "epoch 8/8" in resumed
+    assert "INFO epoch 1/8" not in resumed and "INFO epoch 8/8" in resumed
     after_kill = digest(model)
     for folder in (bench.folder / "results/.cache/train").iterdir():
         for path in sorted(folder.rglob("*"), reverse=True):
             path.unlink() if path.is_file() else path.rmdir()
     model.unlink()
     bench.run("--until", "train_model")
-    assert "epoch 1/8" in bench.log(f"train_model:{D}.u")
+    assert "INFO epoch 1/8" in bench.log(f"train_model:{D}.u")
     assert digest(model) == after_kill
 
 
