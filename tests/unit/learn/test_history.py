@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+
 import numpy as np
 import pytest
 
-from nadir.errors import InputError
+from nadir.errors import InputError, OutputError
 from nadir.learn.history import BoardWriter, read_history, write_history
 
 ROWS = [
@@ -54,3 +56,16 @@ def test_tensorboard_shows_each_epoch_once_after_a_kill(tmp_path):
         (3, 3.0),
     ]
     assert len(board.Images("tiles")) == 2
+
+
+def test_a_full_disk_is_told_by_the_writer_itself(tmp_path, monkeypatch):
+    def no_space(self, step, **content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    board = BoardWriter(tmp_path)
+    monkeypatch.setattr(BoardWriter, "_write", no_space)
+    with pytest.raises(OutputError, match="the disk is full"):
+        board.add({"epoch": 1, "train_loss": 1.0}, {})
+    with pytest.raises(OutputError, match="the disk is full"):
+        BoardWriter(tmp_path / "b")
+    board.close()

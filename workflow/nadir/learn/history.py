@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
+import socket
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 
 from nadir.errors import InputError
-from nadir.provenance.atomic import atomic_path
+from nadir.provenance.atomic import atomic_path, write_faults
+
+_FORMAT = "brain.Event:2"  # what TensorBoard calls the format of its event files
 
 
 def write_history(path: str | os.PathLike[str], rows: Sequence[dict[str, float]]) -> None:
@@ -50,19 +56,31 @@ def read_history(path: str | os.PathLike[str]) -> pd.DataFrame:
 class BoardWriter:
     """Writes scalars and pictures for TensorBoard while a training runs.
 
+    Events are written at once, by the caller's thread: the writer of the library does it in a
+    thread of its own, whose faults (a full disk) come to light late and as tracebacks.
+
     Args:
         folder: Where event files go; None writes nothing.
         first_epoch: Epochs from this one on (counted from 1) that a killed run has already shown
             are shown anew.
+
+    Raises:
+        OutputError: When the disk is full or not writable; so do `add` and `close`.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None, first_epoch: int = 1) -> None:
-        self._writer = None
-        if folder is not None:
-            from torch.utils.tensorboard import SummaryWriter
+        self._file: BinaryIO | None = None
+        if folder is None:
+            return
+        from tensorboard.compat.proto.event_pb2 import SessionLog
 
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            self._writer = SummaryWriter(str(folder), purge_step=first_epoch)
+        self._folder = Path(folder)
+        started = {"session_log": SessionLog(status=SessionLog.START)}
+        with write_faults(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._file = self._event_file()
+            self._write(0, file_version=_FORMAT)
+            self._write(first_epoch, **started)
 
     def add(self, row: dict[str, float], pictures: dict[str, np.ndarray]) -> None:
         """Show one epoch.
@@ -71,17 +89,38 @@ class BoardWriter:
             row: As for `write_history`.
             pictures: Name -> uint8 (height, width, 3).
         """
-        if self._writer is None:
+        if self._file is None:
             return
+        from torch.utils.tensorboard.summary import image, scalar
+
         epoch = int(row["epoch"])
-        for name, value in row.items():
-            if name != "epoch" and np.isfinite(value):
-                self._writer.add_scalar(name, value, epoch)
-        for name, picture in pictures.items():
-            self._writer.add_image(name, picture, epoch, dataformats="HWC")
-        self._writer.flush()
+        with write_faults(self._folder):
+            for name, value in row.items():
+                if name != "epoch" and np.isfinite(value):
+                    self._write(epoch, summary=scalar(name, value))
+            for name, picture in pictures.items():
+                self._write(epoch, summary=image(name, picture, dataformats="HWC"))
 
     def close(self) -> None:
         """End the event file."""
-        if self._writer is not None:
-            self._writer.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _event_file(self) -> BinaryIO:
+        """Open a new event file, of a name that sorts after those of earlier runs."""
+        tail = f"{socket.gethostname()}.{os.getpid()}"
+        name = f"events.out.tfevents.{time.time_ns() / 1e9:020.9f}.{tail}"
+        return (self._folder / name).open("xb", buffering=0)
+
+    def _write(self, step: int, **content: Any) -> None:
+        """Write one event."""
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        record = io.BytesIO()
+        event = Event(wall_time=time.time(), step=step, **content)
+        RecordWriter(record).write(event.SerializeToString())
+        assert self._file is not None
+        data = record.getvalue()
+        while data:
+            data = data[self._file.write(data) :]
