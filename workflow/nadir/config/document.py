@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from nadir.config.base import ConfigModel, Name
 from nadir.config.classes import CLASS_TABLES, ClassTable
 from nadir.config.encoders import model_faults
-from nadir.config.experiments import ExperimentConfig
+from nadir.config.experiments import ExperimentConfig, ModelConfig
 from nadir.config.explain import explain
 from nadir.config.recipes import RECIPES, merge
 from nadir.config.scenes import SENTINEL2_BANDS, CubeConfig, LabelConfig, SceneConfig
@@ -242,6 +242,7 @@ def _loose_ends(config: Config, raw: dict[str, Any]) -> Iterator[str]:
     for job_name in JOBS:
         job = config.job(job_name)
         datasets = _section(raw, job_name, "datasets")
+        yield from _model_ends(f"{job_name}.experiments", _section(raw, job_name, "experiments"))
         for name, dataset in job.datasets.items():
             path = f"{job_name}.datasets.{name}"
             yield from _dataset_ends(worlds, path, dataset)
@@ -250,8 +251,6 @@ def _loose_ends(config: Config, raw: dict[str, Any]) -> Iterator[str]:
             path = f"{job_name}.experiments.{name}"
             if name in RESERVED_NAMES:
                 yield f"{path}: the name {name!r} is reserved; choose another"
-            for key, problem, remedy in model_faults(experiment.model):
-                yield f"{path}.model.{key}: {sentences(problem, remedy)}"
             for dataset_name in experiment.datasets:
                 if dataset_name not in datasets:
                     hint = did_you_mean(dataset_name, datasets)
@@ -293,6 +292,18 @@ def _dataset_ends(worlds: dict[str, Any], path: str, dataset: DatasetConfig) -> 
         if class_name not in names:
             hint = did_you_mean(class_name, names)
             yield f"{path}.labels.weights: no class {class_name!r}{hint}"
+
+
+def _model_ends(path: str, experiments: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for every model that cannot be built, also where its experiment is at fault."""
+    for name, experiment in experiments.items():
+        section = experiment.get("model") if isinstance(experiment, dict) else None
+        try:
+            model = TypeAdapter(ModelConfig).validate_python(section)
+        except ValidationError:
+            continue
+        for key, problem, remedy in model_faults(model):
+            yield f"{path}.{name}.model.{key}: {sentences(problem, remedy)}"
 
 
 def _world_ends(worlds: dict[str, WorldConfig], path: str, dataset: DatasetConfig) -> Iterator[str]:
