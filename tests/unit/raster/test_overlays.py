@@ -1,4 +1,4 @@
-"""The overlays for real data: they load over the default configuration, and their scenes pass."""
+"""The configurations of real data: each loads alone, and its scenes pass."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from nadir.config.document import Config, load_config
-from nadir.config.recipes import merge
 from nadir.errors import ConfigError
 from nadir.raster.check import check_scene
 
@@ -17,12 +16,12 @@ OVERLAYS = ["opengeo", "ukis", "dsen2", "satclip"]
 
 
 def load(name: str) -> Config:
-    base = yaml.safe_load((ROOT / "config.yaml").read_text())
-    return load_config(merge(base, yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())))
+    return load_config(yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()))
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
-def test_overlay_loads_over_the_default(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overlay_loads_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # `--configfile` takes the place of the default configuration.
     monkeypatch.setenv("NADIR_REAL_DATA", "/data")
     job = load(name).landcover
     dataset = job.datasets[name]
