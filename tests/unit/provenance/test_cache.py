@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from nadir.errors import NadirError, OutputError
+from nadir.errors import OutputError
 from nadir.provenance import cache as cache_module
 from nadir.provenance.cache import ResultCache
 
@@ -69,7 +70,7 @@ def test_deliver_copies_to_declared_places(tmp_path):
     assert slot.result is not None and (slot.result / "a").read_text() == "1"
 
 
-def test_lock_is_held_by_one_process_and_freed_by_its_death(tmp_path):
+def test_lock_is_held_by_one_process_awaited_by_others_and_freed_by_its_death(tmp_path):
     program = (
         "import sys, time\n"
         "from nadir.provenance.cache import ResultCache\n"
@@ -84,13 +85,19 @@ def test_lock_is_held_by_one_process_and_freed_by_its_death(tmp_path):
         env={**os.environ, "PYTHONPATH": str(package)},
     )
     assert child.stdout is not None and child.stdout.readline() == b"held\n"
-    slot = ResultCache(tmp_path, {"a": 1})
-    with pytest.raises(NadirError, match="another process"), slot.lock():
-        pass
+    free = threading.Event()
+
+    def wait() -> None:
+        with ResultCache(tmp_path, {"a": 1}).lock():
+            free.set()
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
     with ResultCache(tmp_path, {"a": 2}).lock():
         pass
+    assert not free.wait(0.3)
     child.kill()
     child.wait()
     child.stdout.close()
-    with slot.lock():
-        pass
+    assert free.wait(10)
+    waiting.join()

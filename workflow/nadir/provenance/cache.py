@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nadir.errors import NadirError
 from nadir.provenance.atomic import atomic_folder, atomic_path, remove_leftovers, write_json
 from nadir.provenance.digest import json_digest
 
@@ -57,21 +56,18 @@ class ResultCache:
     def lock(self) -> Iterator[None]:
         """Hold the slot, so that two runs of the same job never write at once.
 
-        The operating system frees the lock when its holder dies, however it dies.
-
-        Raises:
-            NadirError: When another process holds it.
+        Where another process holds it, this waits: experiments that differ only in how they are
+        scored share a training, and may come to it at the same time. Look at `result` once the
+        lock is held. The operating system frees the lock when its holder dies, however it dies.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / _PARTS, self.parts)
         with (self.folder / "lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise NadirError(
-                    f"{self.folder}: another process is working on this very result. "
-                    "Wait for it, or end it, then run again."
-                ) from error
+            except BlockingIOError:
+                log.info("%s: another process makes this very result: waiting for it", self.folder)
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     @contextmanager

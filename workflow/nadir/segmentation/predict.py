@@ -61,8 +61,7 @@ def predict_map(
     Raises:
         InputError: When the image's bands, dates or scale are not those of the model.
         OutputError: When the disk is full or not writable.
-        NadirError: When the model gives numbers that are not finite, or another process is making
-            the same map.
+        NadirError: When the model gives numbers that are not finite.
     """
     map_path = Path(map_path)
     outputs: dict[str, str | os.PathLike[str]] = {

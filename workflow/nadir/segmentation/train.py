@@ -128,7 +128,6 @@ def train_model(
 
     Raises:
         InputError: For a model that cannot be built, a device that is not there, unusable inputs.
-        NadirError: When another process runs this very training.
         OutputError: When the disk is full or not writable.
     """
     check_model(model)
