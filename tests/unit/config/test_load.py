@@ -8,10 +8,11 @@ import pytest
 import yaml
 
 from nadir.config.classes import CATALONIA, ClassTable
-from nadir.config.document import load_config
+from nadir.config.document import WORLD_DATES, load_config
 from nadir.config.experiments import RandomForest, UNet, UNetNoSkip, UNetScratch
 from nadir.config.recipes import RECIPES, merge
 from nadir.errors import ConfigError
+from nadir.simulate.materials import DATES
 
 ROOT = Path(__file__).parents[3]
 DATASET = ("landcover", "datasets", "d")
@@ -124,6 +125,12 @@ CASES = [
     (SCENE, {"dates": {"a": {"file": "x"}}}, "a scene with role 'learn' needs a mask"),
     (SCENE, {"dates": {"a": {}}, "role": "predict"}, "dates.a: give exactly one of file, files"),
     (SCENE, {"world": "w", "role": "test"}, "no scene has role 'learn'"),
+    (SCENE, {"world": "w", "role": "predict"}, "no scene of 'd' has role 'learn'"),
+    (
+        (*DATASET, "scenes", "t"),
+        {"dates": {"august": {"file": "x"}, "april": {"file": "y"}}, "role": "predict"},
+        "scenes.t.dates: 'august' stands elsewhere than in 's'",
+    ),
     ((*DATASET, "bands"), ["B02", "B02"], "d.bands: band given twice: B02"),
     ((*DATASET, "split", "fractions"), [1, 1, 1], "fractions must be positive and add up to 1"),
     ((*DATASET, "split"), {"method": "file"}, "method 'file' and the key 'file' go together"),
@@ -151,6 +158,10 @@ def test_one_fault_gives_one_line(path, value, expected):
     lines = problems_of((path, value))
     assert len(lines) == 1, lines
     assert expected in lines[0]
+
+
+def test_dates_of_a_world_are_known_without_simulating_it():
+    assert WORLD_DATES == DATES
 
 
 def test_every_fault_is_shown_at_once():

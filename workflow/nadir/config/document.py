@@ -27,6 +27,9 @@ from nadir.errors import ConfigError, did_you_mean, sentences
 RESERVED_NAMES = ("scenes",)
 """Names that an experiment may not have, because a folder of every dataset is called so."""
 
+WORLD_DATES = ("april", "august")
+"""Dates of every simulated world."""
+
 SMALLEST_TILE = 16
 """Least side of a tile, in pixels."""
 
@@ -257,6 +260,8 @@ def _loose_ends(config: Config, raw: dict[str, Any]) -> Iterator[str]:
                     yield f"{path}.datasets: no dataset {dataset_name!r}{hint}"
                 elif dataset_name in job.datasets:
                     dataset = job.datasets[dataset_name]
+                    if not dataset.scenes_of("learn", "test"):
+                        yield f"{path}.datasets: no scene of {dataset_name!r} has role 'learn'"
                     yield from _class_name_ends(path, experiment, dataset_name, dataset)
                     yield from _buffer_ends(path, experiment, dataset_name, dataset)
 
@@ -268,12 +273,7 @@ def _dataset_ends(worlds: dict[str, Any], path: str, dataset: DatasetConfig) -> 
             yield f"{path}.scenes.{scene_name}.world: no world {scene.world!r}{hint}"
     if dataset.scenes_of("test") and not dataset.scenes_of("learn"):
         yield f"{path}.scenes: no scene has role 'learn', so there is nothing to train on"
-    counts = {2 if scene.world else len(scene.dates) for scene in dataset.scenes.values()}
-    if len(counts) > 1:
-        yield (
-            f"{path}.scenes: scenes have different numbers of dates ({sorted(counts)}); "
-            "give each the same number"
-        )
+    yield from _date_ends(path, dataset)
     small = [size for size in dataset.tiles.sizes if size < SMALLEST_TILE]
     if small:
         yield f"{path}.tiles.sizes: {small} is too small; use at least {SMALLEST_TILE} pixels"
@@ -304,6 +304,30 @@ def _model_ends(path: str, experiments: dict[str, Any]) -> Iterator[str]:
             continue
         for key, problem, remedy in model_faults(model):
             yield f"{path}.{name}.model.{key}: {sentences(problem, remedy)}"
+
+
+def _date_ends(path: str, dataset: DatasetConfig) -> Iterator[str]:
+    """Yield a line for scenes whose dates differ in number or order: networks see their places."""
+    dates = {
+        name: WORLD_DATES if scene.world else tuple(scene.dates)
+        for name, scene in dataset.scenes.items()
+    }
+    counts = sorted({len(names) for names in dates.values()})
+    if len(counts) > 1:
+        yield (
+            f"{path}.scenes: scenes have different numbers of dates ({counts}); "
+            "give each the same number"
+        )
+        return
+    first = next(iter(dates))
+    for name, own in dates.items():
+        moved = [date for date, other in zip(own, dates[first], strict=True) if date != other]
+        strays = [date for date in moved if date in dates[first]]
+        if strays:
+            yield (
+                f"{path}.scenes.{name}.dates: {strays[0]!r} stands elsewhere than in {first!r}; "
+                "give the dates of all scenes in one order"
+            )
 
 
 def _world_ends(worlds: dict[str, WorldConfig], path: str, dataset: DatasetConfig) -> Iterator[str]:
