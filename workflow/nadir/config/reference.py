@@ -28,10 +28,11 @@ _INTRODUCTION = """\
 # Configuration
 
 Every key that `config.yaml` may hold; `nadir schema` writes this page from the code. Unknown keys
-are errors, and all errors are shown at once. A file of your own is laid over `config.yaml`, key by
-key: `snakemake --cores all --configfile mine.yaml`. `${NAME}` in a text is replaced from the
-environment. In the headings below, `NAME` stands for a name that you choose (letters, digits, `_`
-and `-`, a letter first).
+are errors, and all errors are shown at once. A file of your own stands in the place of
+`config.yaml`: `snakemake --cores all --configfile mine.yaml`; to change a few of its keys, give
+both: `--configfile config.yaml mine.yaml`. `${NAME}` in a text is replaced from the environment. In
+the headings below, `NAME` stands for a name that you choose (letters, digits, `_` and `-`, a letter
+first).
 
 For completion and checks while you type, put this on the first line of a file in this folder:
 
