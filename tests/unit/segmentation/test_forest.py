@@ -13,7 +13,7 @@ from nadir.config.experiments import RandomForest, TrainConfig
 from nadir.errors import InputError
 from nadir.learn.bundle import load_bundle, save_bundle
 from nadir.segmentation.forest import fit_forest, sample_pixels
-from nadir.segmentation.predictor import load_predictor
+from nadir.segmentation.predictor import load_predictor, needs_device
 from nadir.segmentation.train import Session
 from nadir.segmentation.trees import Trees
 
@@ -101,6 +101,7 @@ def test_the_forest_maps_easy_classes(trained):
     raw, valid = cube.read(0, 0, 40, 56)
     predictor = load_predictor(folder, threads=2)
     assert predictor.bands == data.bands and predictor.dates == 2 and predictor.tile == 32
+    assert not needs_device(folder)
     shares = predictor.predict(
         raw[None], valid[None], [*cube.scale.values()], [*cube.offset.values()]
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 from pathlib import Path
 
 from nadir.cli.options import (
@@ -18,7 +19,7 @@ from nadir.config.experiments import PredictConfig
 from nadir.learn.devices import lease
 from nadir.raster.cube import open_cube
 from nadir.segmentation.predict import predict_map
-from nadir.segmentation.predictor import load_predictor
+from nadir.segmentation.predictor import load_predictor, needs_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     settings = section(options.cfg, "predict", PredictConfig)
-    with lease(device()) as place:
-        predictor = load_predictor(options.model.parent, place, options.threads)
+    bundle = options.model.parent
+    # Torch is imported, and a GPU held, only for a model that computes with it.
+    with lease(device()) if needs_device(bundle) else nullcontext("cpu") as place:
+        predictor = load_predictor(bundle, place, options.threads)
         predict_map(
             open_cube(options.cube),
             predictor,

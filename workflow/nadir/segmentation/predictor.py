@@ -14,7 +14,14 @@ from pydantic import TypeAdapter, ValidationError
 from nadir.config.classes import ClassTable
 from nadir.config.experiments import ModelConfig, RandomForest
 from nadir.errors import InputError
-from nadir.learn.bundle import DESCRIPTION, WEIGHTS, Bundle, check_tensors, load_bundle
+from nadir.learn.bundle import (
+    DESCRIPTION,
+    WEIGHTS,
+    Bundle,
+    check_tensors,
+    load_bundle,
+    load_description,
+)
 from nadir.segmentation.describe import TASK
 from nadir.segmentation.normalize import Statistics, gain_and_bias, normalize
 
@@ -153,9 +160,11 @@ class NetworkPredictor(Predictor):
     def __init__(self, bundle: Bundle, cfg: Any, device: torch.device, threads: int) -> None:
         import torch
 
+        from nadir.learn.seeds import deterministic
         from nadir.segmentation.models.registry import build_model
 
         super().__init__(bundle)
+        deterministic(device)
         self.device = device
         if device.type == "cpu":
             torch.set_num_threads(threads)
@@ -205,6 +214,16 @@ class ForestPredictor(Predictor):
         pixels = np.ascontiguousarray(np.moveaxis(values, 1, 3)).reshape(-1, channels)
         shares = self.trees.predict(pixels, self.threads)
         return np.ascontiguousarray(np.moveaxis(shares.reshape(n, height, width, -1), 3, 1))
+
+
+def needs_device(folder: str | os.PathLike[str]) -> bool:
+    """Tell whether the model of a bundle computes on a torch device: a forest does not.
+
+    Raises:
+        InputError: When the bundle's description is absent or unreadable.
+    """
+    model = load_description(folder).get("model")
+    return not isinstance(model, dict) or model.get("name") != RandomForest().name
 
 
 def load_predictor(
