@@ -11,21 +11,27 @@ from nadir.raster.grid import Grid
 
 
 class CubeLike(Protocol):
-    """Imagery of one scene; `nadir.raster.cube.Cube` has this face.
+    """Imagery of one scene; `nadir.raster.cube.Cube` has this face."""
 
-    Attributes:
-        grid: Where its pixels lie.
-        dates: Names of the dates.
-        bands: Names of the bands.
-        scale: Date -> scale; reflectance = scale * (raw + offset).
-        offset: Date -> offset.
-    """
+    @property
+    def grid(self) -> Grid:
+        """Where its pixels lie."""
 
-    grid: Grid
-    dates: Sequence[str]
-    bands: Sequence[str]
-    scale: Mapping[str, float]
-    offset: Mapping[str, float]
+    @property
+    def dates(self) -> Sequence[str]:
+        """Names of the dates."""
+
+    @property
+    def bands(self) -> Sequence[str]:
+        """Names of the bands."""
+
+    @property
+    def scale(self) -> Mapping[str, float]:
+        """Date -> scale; reflectance = scale * (raw + offset)."""
+
+    @property
+    def offset(self) -> Mapping[str, float]:
+        """Date -> offset."""
 
     def read(self, y: int, x: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """Return raw values (date, band, h, w) uint16 and validity (date, h, w) bool."""
