@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from safetensors.numpy import load_file
 from tqdm import tqdm
 
@@ -49,6 +51,9 @@ def fit(
 
     Returns:
         The best epoch's weights, and how the training went.
+
+    Raises:
+        SystemExit: With status 143 when the process is asked to end (SIGTERM).
     """
     cfg = learner.cfg
     deterministic(device)
@@ -71,6 +76,8 @@ def fit(
                 done = trainer.fit_loop.epoch_progress.current
                 done.processed = done.completed = progress.epochs  # type: ignore[attr-defined]
                 trainer.fit(learner, train, validation)
+        except SIGTERMException as error:  # Lightning's; its exit status would be 0, "done"
+            raise SystemExit(128 + signal.SIGTERM) from error
         finally:
             board.close()
     return load_file(best_path(work, progress.best_epoch)), progress
