@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -220,3 +224,18 @@ def files(folder: Path) -> set[Path]:
     kept = {".cache", "tensorboard"}
     found = {path for path in folder.rglob("*") if path.is_file() or ".partial" in path.name}
     return {path for path in found if not kept & set(path.parts) or ".partial" in path.name}
+
+
+def half_written(name: str) -> Callable[..., None]:
+    """Return a writer that meets a full disk when all is written but the last bytes.
+
+    Args:
+        name: Dotted name of the writer that it takes the place of.
+    """
+    writer = pkgutil.resolve_name(name)
+
+    def write(*given: object, **named: object) -> None:
+        writer(*given, **named)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    return write

@@ -6,7 +6,6 @@ jobs of their own, which all reading of pixels waits for (`test_checks_come_firs
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -21,13 +20,14 @@ import pytest
 import safetensors.numpy
 import yaml
 from bench import REPOSITORY, Bench
-from commands import BANDS, CLASSES, Commands, error_of, files, reflectance, write_tif
+from commands import BANDS, CLASSES, Commands, error_of, files, half_written, reflectance, write_tif
 
 from nadir.cli.main import main
 from nadir.config.document import load_config
 from nadir.errors import ConfigError
 from nadir.raster.cube import open_cube
 
+Capture = pytest.CaptureFixture[str]
 RAW = (reflectance() + 1000).astype(np.uint16)
 NEW = {"bands": BANDS, "baseline": "05.10"}
 
@@ -125,7 +125,7 @@ IMAGES = [
 @pytest.mark.parametrize(("spoil", "problem", "remedy"), IMAGES)
 def test_faulty_images_are_found_by_the_first_check(
     fresh: Commands,
-    capsys: pytest.CaptureFixture[str],
+    capsys: Capture,
     spoil: Callable[[Commands], None],
     problem: str,
     remedy: str,
@@ -139,7 +139,7 @@ def test_faulty_images_are_found_by_the_first_check(
 
 @pytest.mark.parametrize(("value", "what"), [(np.nan, "NaN"), (-np.inf, "infinite")])
 def test_one_stray_value_that_a_sample_misses_stops_the_cube(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], value: float, what: str
+    tmp_path: Path, capsys: Capture, value: float, what: str
 ) -> None:
     at = Commands(tmp_path / "raw", tmp_path / "results").write()
     wide = np.tile(RAW, (1, 16, 16)) / np.float32(1e4)
@@ -211,7 +211,7 @@ MASKS = [
 @pytest.mark.parametrize(("spoil", "problem", "remedy"), MASKS)
 def test_faulty_masks_are_found_by_the_check_of_the_scene(
     fresh: Commands,
-    capsys: pytest.CaptureFixture[str],
+    capsys: Capture,
     spoil: Callable[[Commands], None],
     problem: str,
     remedy: str,
@@ -223,7 +223,7 @@ def test_faulty_masks_are_found_by_the_check_of_the_scene(
     assert str(fresh.mask) in error_of(capsys, fresh.words("align-labels"), fresh.out)
 
 
-def test_a_tile_larger_than_the_scene(made: Commands, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_tile_larger_than_the_scene(made: Commands, capsys: Capture) -> None:
     large = Commands(made.raw, made.out, sizes=[16, 65])
     expected = "a tile of 65 pixels is larger than the scene"
     error = error_of(capsys, large.words("check-scene"), made.out)
@@ -243,18 +243,14 @@ def test_checks_come_first() -> None:
 # Splits.
 
 
-def test_a_split_that_leaves_a_set_empty(
-    made: Commands, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_split_that_leaves_a_set_empty(made: Commands, capsys: Capture) -> None:
     whole = Commands(made.raw, made.out, split={"method": "blocks", "block": 100})
     error = error_of(capsys, whole.words("split-tiles"), made.out)
     assert error.startswith("split: ") and "`split.block`" in error
     assert "the validation set is empty" in error and "the test set is empty" in error
 
 
-def test_a_split_that_leaves_a_class_out(
-    fresh: Commands, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_split_that_leaves_a_class_out(fresh: Commands, capsys: Capture) -> None:
     labels = np.full((1, 640, 640), 10, np.uint8)
     labels[0, :160, :160] = 20  # all of a class in one tile
     write_tif(fresh.mask, labels, 1.0)
@@ -298,7 +294,7 @@ SETTINGS = [
 
 @pytest.mark.parametrize(("section", "problem"), SETTINGS)
 def test_unknown_names_and_wrong_types(
-    fresh: Commands, capsys: pytest.CaptureFixture[str], section: dict, problem: str
+    fresh: Commands, capsys: Capture, section: dict, problem: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(configuration(fresh, **section))
@@ -320,20 +316,29 @@ def configuration(at: Commands, **experiment: object) -> dict:
 
 
 @pytest.mark.rules
-def test_the_graph_shows_all_faults_before_any_job(fresh: Commands, tmp_path: Path) -> None:
-    """All faults of a configuration at once; then files; nothing ran, nothing was written."""
+def test_the_graph_shows_all_faults_before_any_job(
+    fresh: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All faults of a configuration at once; then files and the device; no job ran."""
     fine = configuration(fresh, model={"name": "unet_scratch"})
     faulty = configuration(
-        fresh, **{key: value for s, _ in SETTINGS[1:6:4] for key, value in s.items()}
+        fresh,
+        model={**UNET, "encoder": "resnet81"},
+        train={"loss": {"name": "cross_entropi"}},
     )
     faulty["landcover"]["datasets"]["d"]["tiles"]["sizes"] = "big"
     faulty["landcover"]["dataset"] = {}
     (tmp_path / "bench").mkdir()
     bench = Bench(tmp_path / "bench", faulty)
-    done = bench.snakemake("-n", check=False)
-    told = done.stdout + done.stderr
-    assert done.returncode == 1 and "Traceback" not in told
-    assert "the configuration has 4 problems:" in told
+
+    def told_by(*arguments: str) -> str:
+        bench.write_config()
+        done = bench.snakemake(*arguments, check=False)
+        assert done.returncode == 1
+        return done.stdout + done.stderr
+
+    told = told_by("-n")
+    assert "the configuration has 4 problems:" in told and "Traceback" not in told
     for line in (
         "landcover.dataset: unknown key; did you mean 'datasets'?",
         "landcover.datasets.d.tiles.sizes: must be a list (it is 'big')",
@@ -341,19 +346,19 @@ def test_the_graph_shows_all_faults_before_any_job(fresh: Commands, tmp_path: Pa
         "landcover.experiments.u.train.loss.name: 'cross_entropi' is not known; did you mean",
     ):
         assert line in told, told
-    for config, missing in (
-        (fine, fresh.mask),
-        (configuration(fresh, model={**UNET, "weights": f"{tmp_path}/a.safetensors"}), "a.safet"),
-    ):
-        fresh.write()
-        if missing == fresh.mask:
-            fresh.mask.unlink()
-        bench.config = config
-        bench.write_config()
-        done = bench.snakemake("-n", check=False)
-        told = done.stdout + done.stderr
-        assert done.returncode == 1
-        assert f"{missing}" in told and "there is no such file. Check the path" in told
+
+    absent = "there is no such file. Check the path in the configuration."
+    weights = tmp_path / "encoder.safetensors"
+    bench.config = configuration(fresh, model={**UNET, "weights": str(weights)})
+    assert f"{weights}: {absent}" in told_by("-n")
+    bench.config = fine
+    fresh.mask.unlink()
+    assert f"{fresh.mask}: {absent}" in told_by("-n")
+    fresh.write()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    bench.config = fine | {"compute": {"device": "cuda"}}
+    told = told_by()  # a dry run does not know where jobs will run
+    assert "a GPU is asked for, and there is none here" in told
     assert not (bench.folder / "results").exists()
 
 
@@ -376,7 +381,7 @@ def no_data_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_gpu_where_there_is_none(
     made: Commands,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    capsys: Capture,
     monkeypatch: pytest.MonkeyPatch,
     verb: str,
 ) -> None:
@@ -391,7 +396,7 @@ def test_a_gpu_where_there_is_none(
 def test_imagenet_without_a_network(
     made: Commands,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    capsys: Capture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from nadir.segmentation.models import encoders
@@ -422,7 +427,7 @@ def test_imagenet_without_a_network(
 def test_encoder_weights_of_another_model(
     made: Commands,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    capsys: Capture,
     content: bytes | dict | None,
     problem: str,
 ) -> None:
@@ -439,7 +444,7 @@ def test_encoder_weights_of_another_model(
 @pytest.mark.usefixtures("no_data_is_opened")
 @pytest.mark.parametrize("described", [False, True])
 def test_a_bundle_with_the_weights_of_another_model(
-    made: Commands, tmp_path: Path, capsys: pytest.CaptureFixture[str], described: bool
+    made: Commands, tmp_path: Path, capsys: Capture, described: bool
 ) -> None:
     """Weights beside another model's description, also where the digest was made to agree."""
     from nadir.provenance.digest import sha
@@ -462,9 +467,7 @@ def test_a_bundle_with_the_weights_of_another_model(
     assert ("the weights of another model: " + name if described else "not the weights") in error
 
 
-def test_a_model_for_other_images(
-    made: Commands, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_model_for_other_images(made: Commands, tmp_path: Path, capsys: Capture) -> None:
     other = Commands(made.raw, tmp_path / "other").run("build-cube")
     manifest = other.path("cube.manifest.json")
     facts = json.loads(manifest.read_text())
@@ -489,21 +492,6 @@ MADE = {
 }
 
 
-def full(*given: object, **named: object) -> None:
-    """Fail as writing on a full disk does."""
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def half_written(writer: Callable[..., object]) -> Callable[..., None]:
-    """Return a writer that runs out of space when everything is written but the last bytes."""
-
-    def write(*given: object, **named: object) -> None:
-        writer(*given, **named)
-        full()
-
-    return write
-
-
 @pytest.mark.parametrize(
     ("verb", "writer"),
     [
@@ -516,21 +504,20 @@ def half_written(writer: Callable[..., object]) -> Callable[..., None]:
         ("predict-map", "os.pwrite"),
         ("predict-map", "nadir.raster.cog._reserve"),
         ("predict-map", "rasterio.shutil.copy"),
-        ("pack-submission", "zipfile.ZipFile.close"),
+        ("pack-submission", "nadir.segmentation.submission._add"),
     ],
 )
 def test_a_full_disk(
     made: Commands,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    capsys: Capture,
     verb: str,
     writer: str,
 ) -> None:
     out = tmp_path / "results"
     product = Commands(made.raw, out).path(MADE[verb])
     with pytest.MonkeyPatch.context() as patch:
-        target, _, name = writer.rpartition(".")
-        patch.setattr(writer, half_written(getattr(resolve(target), name)))
+        patch.setattr(writer, half_written(writer))
         error = error_of(capsys, made.words(verb, out), out)
     assert str(out) in error and "the disk is full" in error and "Free some space" in error
     assert not product.exists()
@@ -538,17 +525,6 @@ def test_a_full_disk(
     assert main(made.words(verb, out)) == 0
     assert product.read_bytes() == made.path(MADE[verb]).read_bytes()
     assert not [path for path in files(out) if ".partial" in path.name]
-
-
-def resolve(name: str) -> object:
-    """Return the module or class of a dotted name."""
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        module, _, member = name.rpartition(".")
-        return getattr(importlib.import_module(module), member)
 
 
 _ON_A_SMALL_DISK = """
@@ -569,6 +545,7 @@ for room in (0, 4096):
 """
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_really_full(made: Commands, tmp_path: Path) -> None:
     """Every kind of product on a disk of 64 kB that has no room left, or one page."""
     alone = ["unshare", "--map-root-user", "--mount"]
@@ -595,3 +572,4 @@ def test_a_disk_that_is_really_full(made: Commands, tmp_path: Path) -> None:
     assert len(errors) == len(rows) and "Traceback" not in done.stderr
     for line in errors:
         assert str(disk) in line and "the disk is full" in line and "Free some space" in line
+        assert ".partial" not in line

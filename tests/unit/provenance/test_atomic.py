@@ -60,6 +60,19 @@ def test_full_disk_names_the_file_and_leaves_nothing(tmp_path, monkeypatch, wher
     assert os.listdir(tmp_path) == []
 
 
+def test_full_disk_names_the_folder_and_not_its_temporary_name(tmp_path, monkeypatch):
+    with (
+        pytest.raises(OutputError, match="the disk is full") as caught,
+        atomic.atomic_folder(tmp_path / "store") as folder,
+    ):
+        monkeypatch.setattr(Path, "write_bytes", no_space)
+        atomic.write_json(folder / "inside.json", {})
+    assert caught.value.file == str(tmp_path / "store")
+    with pytest.raises(OutputError) as caught, atomic.write_faults(tmp_path / "store"):
+        atomic.write_json(tmp_path / "other.json", {})
+    assert caught.value.file == str(tmp_path / "other.json")
+
+
 def test_full_disk_behind_a_library_that_drops_errno(tmp_path):
     with pytest.raises(OutputError, match="the disk is full"), atomic.atomic_path(tmp_path / "x"):
         raise OSError("TIFFAppendToStrip: Write error at scanline 0: No space left on device")

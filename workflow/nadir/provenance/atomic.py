@@ -35,6 +35,11 @@ def write_faults(path: str | os.PathLike[str]) -> Iterator[None]:
     """
     try:
         yield
+    except OutputError as error:
+        if not any(".partial" in part for part in Path(error.file).parts):
+            raise
+        # A file inside what is still under its temporary name: name what it is to become.
+        raise OutputError(path, error.problem, error.remedy) from error
     except OSError as error:
         fault = _WRITE_FAULTS.get(error.errno or 0)
         if fault is None and "No space left" in str(error):  # wrapped by GDAL, which drops errno
