@@ -11,6 +11,7 @@ from nadir.config.classes import CATALONIA, ClassTable
 from nadir.config.document import WORLD_DATES, load_config
 from nadir.config.experiments import RandomForest, UNet, UNetNoSkip, UNetScratch
 from nadir.config.recipes import RECIPES, merge
+from nadir.config.scenes import MaskSource
 from nadir.errors import ConfigError
 from nadir.simulate.materials import DATES
 
@@ -162,6 +163,12 @@ def test_one_fault_gives_one_line(path, value, expected):
 
 def test_dates_of_a_world_are_known_without_simulating_it():
     assert WORLD_DATES == DATES
+
+
+@pytest.mark.parametrize(("name", "last"), [("a b.shp", "a b.prj"), ("A.SHP", "A.PRJ")])
+def test_parts_of_a_shapefile_are_read_with_it(name, last):
+    paths = MaskSource(vector=name).paths()
+    assert paths[0] == name and paths[-1] == last and len(paths) == 4
 
 
 def test_every_fault_is_shown_at_once():

@@ -110,7 +110,9 @@ class MaskSource(ConfigModel):
     def paths(self) -> list[str]:
         """Return every file that this source reads (a Shapefile's parts included)."""
         if self.vector and self.vector.lower().endswith(".shp"):
-            return [self.vector[:-4] + ending for ending in (".shp", ".dbf", ".shx", ".prj")]
+            endings = (".shp", ".dbf", ".shx", ".prj")
+            upper = self.vector.endswith(".SHP")
+            return [self.vector[:-4] + (item.upper() if upper else item) for item in endings]
         only = self.file or self.vector or (self.array.file if self.array else None)
         return [only] if only else []
 
