@@ -122,7 +122,8 @@ def test_far_and_unplaced_scenes(grid):
 
 
 def test_scene_without_rows_is_test(grid):
-    tiles = pd.DataFrame({"scene": "b", "y": [0], "x": [0], "size": [20], "keep": [True]})
+    tile = {"scene": "b", "y": [0], "x": [0], "size": [20], "keep": [False], "label_y0": [3]}
+    tiles = pd.DataFrame(tile)  # dropped from learning, scored all the same
     place = grid(40, 40)
     tiles.attrs = {"scene": "b", "grid": place.to_dict()}
     split = _split([("a", 0, 10, 20, "train")], {"a": place})

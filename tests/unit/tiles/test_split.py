@@ -146,6 +146,9 @@ def test_learning_tiles_keep_off_test_scenes(scene, classes):
     careless = split_tiles(tables[:1], cfg, seed=0)
     with pytest.raises(InputError, match=r"share .* pixels of ground"):
         certify(careless, tables)
+    tables[1]["keep"] = False  # dropped tiles of a test scene are scored all the same
+    with pytest.raises(InputError, match=r"share .* pixels of ground"):
+        certify(careless, tables)
 
 
 def test_random_takes_fractions_and_is_named(tiles):

@@ -43,8 +43,8 @@ def certify(
 
     Args:
         split: The split (`split_tiles`), with its `attrs`.
-        scenes: Tile tables of all scenes (`index_tiles`). Scenes without a row in `split` are
-            test as a whole, by their kept tiles. May be empty when `split` holds all there is.
+        scenes: Tile tables of all scenes (`index_tiles`). Scenes that `split` does not know are
+            test as a whole, by all tiles with labels. May be empty when `split` holds all there is.
         enforce: Whether overlap is an error (never for the random method, which is leaky by name).
 
     Returns:
@@ -133,10 +133,11 @@ def _tiles(split: pd.DataFrame, scenes: Sequence[pd.DataFrame]) -> Tiles:
     for (scene, name), rows in split.groupby(["scene", "split"], sort=False):
         if name in SPLITS:
             tiles[str(scene), str(name)] = windows_of(rows)
-    known = set(split["scene"])
+    known = {*split["scene"], *split.attrs.get("grids", {})}  # also where no tile was kept
     for table in scenes:
         if scene_of(table) not in known:
-            tiles[scene_of(table), "test"] = windows_of(table[table["keep"]])
+            # All of it is scored, so tiles count that the filters would drop from learning.
+            tiles[scene_of(table), "test"] = windows_of(table[table["label_y0"] >= 0])
     return {key: windows for key, windows in tiles.items() if len(windows)}
 
 
