@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -89,6 +90,20 @@ def test_a_device_is_held_by_one_process_and_freed_by_its_death(holder, monkeypa
     number, lock = devices._first_free(["GPU-1", "GPU-2"])
     assert number == 0
     lock.close()
+
+
+def test_a_lock_can_be_taken_by_every_user(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices.tempfile, "tempdir", str(tmp_path))
+    before = os.umask(0o077)
+    try:
+        devices._try_lock("GPU-1").close()
+    finally:
+        os.umask(before)
+    (path,) = (tmp_path / devices.LOCKS).iterdir()
+    assert path.stat().st_mode & 0o777 == 0o644
+    again = devices._try_lock("GPU-1")
+    assert again is not None and not again.writable()  # the file may be another user's
+    again.close()
 
 
 def test_two_numberings_of_one_device_meet_in_one_lock(monkeypatch):

@@ -154,8 +154,12 @@ def _try_lock(name: str) -> IO[str] | None:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o1777)  # shared by all users of the machine
     path = folder / re.sub(r"[^\w.-]", "_", name)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    file = os.fdopen(descriptor, "r+")
+    try:  # another user's file can be read, and locked, but neither written nor created anew
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+        os.fchmod(descriptor, 0o644)
+    file = os.fdopen(descriptor)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
