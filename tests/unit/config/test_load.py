@@ -165,6 +165,11 @@ def test_dates_of_a_world_are_known_without_simulating_it():
     assert WORLD_DATES == DATES
 
 
+def test_a_class_may_be_called_no_data():
+    table = ClassTable(classes=[{**RED, "name": "no data"}, BLUE], nodata=[0])
+    assert table.id_of("no data") == 1 and table.id_of("b") == 2 and table.id_of("c") is None
+
+
 @pytest.mark.parametrize(("name", "last"), [("a b.shp", "a b.prj"), ("A.SHP", "A.PRJ")])
 def test_parts_of_a_shapefile_are_read_with_it(name, last):
     paths = MaskSource(vector=name).paths()

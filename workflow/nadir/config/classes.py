@@ -68,7 +68,7 @@ class ClassTable(ConfigModel):
 
     def id_of(self, name: str) -> int | None:
         """Return the id of the class called `name`, or None."""
-        return self.names.index(name) if name in self.names[1:] else None
+        return self.names.index(name, 1) if name in self.names[1:] else None
 
     def lookup(self) -> np.ndarray:
         """Return the uint8 table of 256 entries: raw value -> id, 0 no data, 255 unknown."""
