@@ -24,6 +24,9 @@ def prepare_environment(package: Path, compute: ComputeConfig) -> None:
         _put_first("PYTHONPATH", package)
     # `python` in a rule is the one that runs Snakemake, also when its environment is not activated.
     _put_first("PATH", Path(sys.executable).parent)
+    # Threads that spin while they wait for each other take the cores from the very threads they
+    # wait for: where anything else runs, a training step took ten times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ["NADIR_DEVICE"] = compute.device
     os.environ["NADIR_SCHEDULER"] = compute.scheduler or ""
 
