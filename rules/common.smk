@@ -110,6 +110,13 @@ def world_file(wildcards):
     return [f"results/simulated/{world}/world.json"] if world else []
 
 
+def simulated_files(wildcards):
+    """The rasters of the simulated world that a scene is made from, or nothing."""
+    world = scene_of(wildcards).world
+    names = ["april.tif", "august.tif", "mask.tif"] if world else []
+    return [f"results/simulated/{world}/{name}" for name in names]
+
+
 def digests(paths):
     """JSON text of the content digests of raw files; cached by size, time and inode."""
     try:
@@ -134,6 +141,19 @@ def image_files(wildcards):
     ]
 
 
+def with_sidecars(paths):
+    """Files and what stands beside them that readers heed: georeference, tags, STAC items."""
+    endings = [".aux.xml", ".json", ".tfw", ".wld", ".ovr", ".msk", ".cpg"]
+    beside = [
+        candidate
+        for path in paths
+        for ending in endings
+        for candidate in (f"{path}{ending}", str(Path(path).with_suffix(ending)))
+        if candidate not in paths and os.path.isfile(candidate)
+    ]
+    return [*paths, *dict.fromkeys(beside)]
+
+
 def mask_files(wildcards):
     mask = scene_of(wildcards).mask
     return [existing(path) for path in mask.paths()] if mask else []
@@ -145,15 +165,15 @@ def imagery_of(wildcards):
 
 
 def image_digests(wildcards):
-    return digests(image_files(wildcards))
+    return digests(with_sidecars(image_files(wildcards)))
 
 
 def mask_digests(wildcards):
-    return digests(mask_files(wildcards))
+    return digests(with_sidecars(mask_files(wildcards)))
 
 
 def raw_digests(wildcards):
-    return digests([*image_files(wildcards), *mask_files(wildcards)])
+    return digests(with_sidecars([*image_files(wildcards), *mask_files(wildcards)]))
 
 
 def check_place():
@@ -173,10 +193,13 @@ def pretrained_files(wildcards):
     return [existing(path)] if path else []
 
 
-def gpu_resources():
-    """One GPU under every executor's own key, or none when the configuration says `cpu`."""
-    count = 0 if CONFIG.compute.device == "cpu" else 1
-    return {"gpu": count} if count else {}
+# A GPU where there may be one: `gpu` is the name in every executor's profile.
+GPUS = 0 if CONFIG.compute.device == "cpu" else 1
+
+
+def gpu_of_map(wildcards):
+    """GPUs that mapping takes: a forest needs none."""
+    return 0 if wildcards.experiment in FORESTS else GPUS
 
 
 def experiment_folders():
@@ -236,7 +259,7 @@ def fine_mask(wildcards):
 def raster_mask_digests(wildcards):
     """Digest of a raw raster mask; burnt and simulated ones are inputs that the graph makes."""
     mask = scene_of(wildcards).mask
-    return digests([existing(mask.file)] if mask and mask.file else [])
+    return digests(with_sidecars([existing(mask.file)]) if mask and mask.file else [])
 
 
 def split_file(wildcards):
@@ -251,6 +274,13 @@ def map_paths(wildcards):
     return [
         f"{folder}/scenes/{scene}/map.tif"
         for scene in scored_scenes(wildcards.job, wildcards.dataset)
+    ]
+
+
+def confidence_paths(wildcards):
+    """Confidence layers beside those maps."""
+    return [
+        path.removesuffix("map.tif") + "confidence.tif" for path in map_paths(wildcards)
     ]
 
 

@@ -1,7 +1,9 @@
 # Raw GeoTIFF -> checked, aligned labels, cube, tiles, split, statistics.
 rule check_images:
     input:
-        raw=lambda wildcards: ancient(image_files(wildcards)),
+        raw=lambda wildcards: ancient(
+            [*image_files(wildcards), *simulated_files(wildcards)]
+        ),
         world=world_file,
     output:
         "results/{job}/{dataset}/scenes/{scene}/images.json",
@@ -49,7 +51,7 @@ rule check_scene:
         cfg=lambda wildcards: text_of(
             scene=scene_of(wildcards),
             bands=dataset_of(wildcards).bands,
-            classes=dataset_of(wildcards).table,
+            classes=dataset_of(wildcards).table.colorless,
             sizes=dataset_of(wildcards).tiles.sizes,
         ),
         raw=raw_digests,
@@ -63,7 +65,9 @@ rule check_scene:
 
 rule build_cube:
     input:
-        raw=lambda wildcards: ancient(image_files(wildcards)),
+        raw=lambda wildcards: ancient(
+            [*image_files(wildcards), *simulated_files(wildcards)]
+        ),
         world=world_file,
         check="results/{job}/{dataset}/scenes/{scene}/images.json",
     output:
@@ -113,7 +117,8 @@ rule prepare_mask:
         runtime=120,
     params:
         cfg=lambda wildcards: text_of(
-            mask=scene_of(wildcards).mask, classes=dataset_of(wildcards).table
+            mask=scene_of(wildcards).mask,
+            classes=dataset_of(wildcards).table.colorless,
         ),
         raw=mask_digests,
         code=code_of("prepare-mask"),
@@ -144,7 +149,7 @@ rule align_labels:
         runtime=240,
     params:
         cfg=lambda wildcards: text_of(
-            classes=dataset_of(wildcards).table,
+            classes=dataset_of(wildcards).table.colorless,
             labels=dataset_of(wildcards).labels,
             cube=dataset_of(wildcards).cube,
         ),
@@ -175,7 +180,8 @@ rule index_tiles:
         runtime=120,
     params:
         cfg=lambda wildcards: text_of(
-            tiles=dataset_of(wildcards).tiles, classes=dataset_of(wildcards).table
+            tiles=dataset_of(wildcards).tiles,
+            classes=dataset_of(wildcards).table.colorless,
         ),
         code=code_of("index-tiles"),
     message:
@@ -203,7 +209,7 @@ rule split_tiles:
     params:
         cfg=lambda wildcards: text_of(
             split=dataset_of(wildcards).buffered_split,
-            classes=dataset_of(wildcards).table,
+            classes=dataset_of(wildcards).table.colorless,
             seed=CONFIG.seed,
         ),
         raw=lambda wildcards: digests(split_file(wildcards)),
@@ -225,6 +231,7 @@ rule certify_split:
         "results/logs/certify_split/{job}.{dataset}.log",
     benchmark:
         "results/benchmarks/certify_split/{job}.{dataset}.tsv"
+    priority: 90
     conda:
         "../envs/data.yaml"
     resources:
@@ -256,7 +263,7 @@ rule compute_statistics:
         mem_mb=3000,
         runtime=120,
     params:
-        cfg=lambda wildcards: text_of(classes=dataset_of(wildcards).table),
+        cfg=lambda wildcards: text_of(classes=dataset_of(wildcards).table.colorless),
         code=code_of("compute-statistics"),
     message:
         "Computing band statistics of the training tiles of {wildcards.dataset}"

@@ -22,14 +22,14 @@ rule train_model:
         "../envs/train.yaml"
     threads: 2
     resources:
-        **gpu_resources(),
+        gpu=GPUS,
         mem_mb=8000,
         runtime=1440,
     params:
         cfg=lambda wildcards: text_of(
             model=experiment_of(wildcards).model,
             train=experiment_of(wildcards).train,
-            classes=dataset_of(wildcards).table,
+            classes=dataset_of(wildcards).table.colorless,
             seed=CONFIG.seed,
         ),
         raw=lambda wildcards: digests(pretrained_files(wildcards)),
@@ -70,7 +70,7 @@ rule fit_forest:
         cfg=lambda wildcards: text_of(
             model=experiment_of(wildcards).model,
             train={"seed": experiment_of(wildcards).train.seed},
-            classes=dataset_of(wildcards).table,
+            classes=dataset_of(wildcards).table.colorless,
             seed=CONFIG.seed,
         ),
         code=code_of("fit-forest"),
@@ -99,11 +99,14 @@ rule predict_map:
         "../envs/train.yaml"
     threads: 2
     resources:
-        **gpu_resources(),
+        gpu=gpu_of_map,
         mem_mb=6000,
         runtime=480,
     params:
-        cfg=lambda wildcards: text_of(predict=experiment_of(wildcards).predict),
+        cfg=lambda wildcards: text_of(
+            predict=experiment_of(wildcards).predict,
+            classes=dataset_of(wildcards).table,
+        ),
         code=code_of("predict-map"),
     message:
         "Mapping scene {wildcards.scene} with {wildcards.experiment}"
@@ -116,6 +119,7 @@ rule predict_map:
 rule evaluate_map:
     input:
         maps=map_paths,
+        confidence=confidence_paths,
         labels=lambda wildcards: scene_paths(
             wildcards, "labels.manifest.json", "learn", "test"
         ),
@@ -137,7 +141,7 @@ rule evaluate_map:
     params:
         cfg=lambda wildcards: text_of(
             evaluate=experiment_of(wildcards).evaluate,
-            classes=dataset_of(wildcards).table,
+            classes=dataset_of(wildcards).table.colorless,
             split=dataset_of(wildcards).split.method,
             roles={
                 name: dataset_of(wildcards).scenes[name].role
@@ -277,7 +281,8 @@ rule pack_submission:
         runtime=30,
     params:
         cfg=lambda wildcards: text_of(
-            classes=dataset_of(wildcards).table, scenes=submitted_scenes(wildcards)
+            classes=dataset_of(wildcards).table.colorless,
+            scenes=submitted_scenes(wildcards),
         ),
         code=code_of("pack-submission"),
     message:

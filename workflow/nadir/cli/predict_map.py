@@ -12,6 +12,7 @@ from nadir.cli.options import (
     add_out,
     add_threads,
     cache_root,
+    class_table,
     device,
     section,
 )
@@ -44,6 +45,7 @@ def run(options: argparse.Namespace) -> None:
             predictor,
             settings,
             options.out,
+            table=class_table(options.cfg),
             cache=cache_root(options.out, "predict"),
             code=options.code,
         )

@@ -15,6 +15,11 @@ from nadir.config.base import ConfigModel
 if TYPE_CHECKING:
     import numpy as np
 
+_PALETTE = (
+    "#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b6992d", "#76b7b2",
+    "#b07aa1", "#9c755f", "#edc948", "#ff9da7", "#499894", "#79706e",
+)  # fmt: skip
+
 UNKNOWN = 255
 """What a lookup table holds for raw values outside the class table."""
 
@@ -26,8 +31,8 @@ class LandClass(ConfigModel):
     """Value of the class in the raw mask (or in the attribute of vector labels)."""
     name: str = Field(min_length=1)
     """Name of the class, as shown in legends and tables."""
-    color: str = Field(pattern=r"^#[0-9a-fA-F]{6}$")
-    """Color of the class, `#rrggbb`."""
+    color: str | None = Field(default=None, pattern=r"^#[0-9a-fA-F]{6}$")
+    """Color of the class, `#rrggbb`; by default one of a fixed list, by position."""
 
 
 class ClassTable(ConfigModel):
@@ -64,7 +69,20 @@ class ClassTable(ConfigModel):
     @property
     def colors(self) -> list[str]:
         """Colors by id; position 0 is black (shown as transparent where that is possible)."""
-        return ["#000000", *(item.color for item in self.classes)]
+        given = (
+            item.color or _PALETTE[number % len(_PALETTE)]
+            for number, item in enumerate(self.classes)
+        )
+        return ["#000000", *given]
+
+    @property
+    def colorless(self) -> ClassTable:
+        """The table without its colors: what data and models depend on, where pictures do not."""
+        return self.model_copy(
+            update={
+                "classes": tuple(item.model_copy(update={"color": None}) for item in self.classes)
+            }
+        )
 
     def id_of(self, name: str) -> int | None:
         """Return the id of the class called `name`, or None."""

@@ -277,7 +277,8 @@ def _create(
     with atomic_path(path, ".tif") as temporary, gdal_write_faults(path, temporary, 1 << 20):
         with rasterio.open(temporary, "w", **profile) as dataset:
             dataset.set_band_description(1, "class")
-            dataset.write_colormap(1, {item.value: rgb(item.color) for item in table.classes})
+            colors = zip(table.classes, table.colors[1:], strict=True)
+            dataset.write_colormap(1, {item.value: rgb(color) for item, color in colors})
             dataset.update_tags(1, **class_tags({item.value: item.name for item in table.classes}))
             yield dataset
         check_complete(str(temporary))  # closing a dataset hides failed writes

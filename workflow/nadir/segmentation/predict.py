@@ -13,6 +13,7 @@ from typing import Any
 
 from nadir.config.classes import ClassTable
 from nadir.config.experiments import PredictConfig
+from nadir.errors import InputError
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS
 from nadir.provenance.cache import ResultCache
 from nadir.provenance.digest import file_digest
@@ -37,6 +38,7 @@ def predict_map(
     cfg: PredictConfig,
     map_path: str | os.PathLike[str],
     *,
+    table: ClassTable | None = None,
     confidence_path: str | os.PathLike[str] | None = None,
     style_path: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
@@ -50,6 +52,7 @@ def predict_map(
         predictor: The model.
         cfg: Window, overlap and batch size. A per-pixel model needs no overlap and gets none.
         map_path: The map to make: uint8 class ids, 0 where no date is valid.
+        table: The model's classes with the colors that the map shows; by default the model's own.
         confidence_path: The confidence to make: uint8 percent, 255 where no date is valid; by
             default `confidence.tif` beside the map.
         style_path: The QGIS style to make; by default the map's name with `.qml`.
@@ -59,7 +62,7 @@ def predict_map(
         progress: Whether to show a progress bar.
 
     Raises:
-        InputError: When the image's bands, dates or scale are not those of the model.
+        InputError: When the image's bands, dates or scale, or the classes, are not the model's.
         OutputError: When the disk is full or not writable.
         NadirError: When the model gives numbers that are not finite.
     """
@@ -69,11 +72,19 @@ def predict_map(
         _CONFIDENCE: Path(confidence_path) if confidence_path else map_path.with_name(_CONFIDENCE),
         _MAP: map_path,  # last: it is what others wait for
     }
+    shown = table or predictor.table
+    if shown.colorless != predictor.table.colorless:
+        raise InputError(
+            predictor.folder,
+            f"this model knows other classes ({', '.join(predictor.table.names[1:])})",
+            "Name the classes that it was trained on.",
+        )
     parts: dict[str, Any] = {
         "kind": "prediction",
         "cube": cube.manifest.digest,
         "bundle": [file_digest(predictor.folder / name) for name in (WEIGHTS, DESCRIPTION)],
         "cfg": cfg.model_dump(mode="json"),
+        "colors": shown.colors,
         "code": code,
     }
     with _slot(cache, map_path, parts) as slot:
@@ -93,7 +104,7 @@ def predict_map(
                     progress=progress,
                 )
                 with slot.store() as folder:
-                    _write_rasters(folder, mosaic, cube.grid, predictor.table)
+                    _write_rasters(folder, mosaic, cube.grid, shown)
             finally:
                 mosaic.close()
         slot.deliver(outputs)

@@ -145,8 +145,8 @@ def _create_scene(
 def _create_mask(stack: ExitStack, path: Path, cfg: WorldConfig) -> rasterio.io.DatasetWriter:
     mask = _create(stack, path, cfg, 1, count=1, dtype="uint8", photometric="palette")
     colors = {0: (0, 0, 0, 0)}
-    for item in CATALONIA.classes:
-        red, green, blue = (int(item.color[k : k + 2], 16) for k in (1, 3, 5))
+    for item, color in zip(CATALONIA.classes, CATALONIA.colors[1:], strict=True):
+        red, green, blue = (int(color[k : k + 2], 16) for k in (1, 3, 5))
         colors[item.value] = (red, green, blue, 255)
     mask.write_colormap(1, colors)
     mask.update_tags(1, **{f"CLASS_{item.value}": item.name for item in CATALONIA.classes})
