@@ -175,7 +175,7 @@ class Commands:
             "predict-map": (
                 "map.tif",
                 ["--model", self.path("model/model.safetensors"), "--cube", cube, "--threads", 1],
-                {"predict": {}},
+                {"predict": {}, "classes": CLASSES},
             ),
             "pack-submission": (
                 "submission.zip",

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import zarr
+from pydantic import ValidationError
 
 from nadir.config.scenes import CubeConfig
 from nadir.errors import InputError
@@ -154,5 +155,5 @@ def test_damage_and_absence_are_input_errors(tmp_path, values):
 
 
 def test_chunks_are_powers_of_two():
-    with pytest.raises(InputError, match="100 is not a power of two"):
-        Layout.of(CubeConfig(chunk=100, shard=200), 1000, 1000)
+    with pytest.raises(ValidationError, match="chunk 100 is no power of two"):
+        CubeConfig(chunk=100, shard=200)

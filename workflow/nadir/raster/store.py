@@ -73,16 +73,9 @@ class Layout:
         """Return the layout for a scene: the configured one, made smaller for small scenes.
 
         A chunk is never larger than the scene (rounded up to 16 pixels), and a scene has at least
-        2 x 2 blocks where its size allows, so that they can be worked on in parallel.
-
-        Raises:
-            InputError: When the chunk is not a power of two (blocks would not meet the units of
-                the content digest).
+        2 x 2 blocks where its size allows, so that they can be worked on in parallel. Chunks are
+        powers of two (the configuration sees to it), so that blocks meet the digest's units.
         """
-        if cfg.chunk & (cfg.chunk - 1):
-            raise InputError(
-                "cube.chunk", f"{cfg.chunk} is not a power of two", "Give 64, 128, 256 or 512."
-            )
         longest = max(height, width)
         if longest <= cfg.chunk:
             side = -(-longest // 16) * 16
