@@ -112,7 +112,7 @@ class AugmentConfig(ConfigModel):
     dihedral: Literal["none", "copies", "random"] = "copies"
     """`copies`: each tile as it is, and tiles rich in rare classes also rotated by 90, 180, 270
     degrees and flipped both ways; `random`: each tile in a random one of the 8 forms, each epoch
-    anew.
+    anew, and tiles rich in rare classes six times.
     """
     rare_classes: tuple[str, ...] = ()
     """Names of the classes that earn extra copies."""
