@@ -74,7 +74,8 @@ def split_tiles(
     best: tuple[tuple[float, float], np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None = None
     for split, block, reason, group in candidates:
         all_split = np.append(split, np.full(int(fixed.sum()), "test", object))
-        # A file's own overlap is its author's mistake, to be refused and not mended in silence.
+        # With a buffer of 0 a file stands as its author gave it, and overlap is refused by the
+        # certificate; with a buffer, its tiles give way to each other like those of blocks.
         if cfg.method in ("blocks", "clusters") or (cfg.method == "file" and buffer > 0):
             all_split, why = prune(all_split, fixed, near, buffer)
             reason = np.where(why[: len(split)] != "", why[: len(split)], reason)
