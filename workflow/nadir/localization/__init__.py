@@ -1,0 +1,1 @@
+"""Localization: where a nadir photo was taken, to the pixel of a substrate."""
