@@ -14,8 +14,8 @@ from segmentation_models_pytorch.encoders import encoders as library_encoders
 from nadir.config.encoders import COMMON_ENCODERS, ENCODERS, timm_encoders
 from nadir.config.experiments import RandomForest, UNet, UNetNoSkip, UNetScratch
 from nadir.errors import InputError
-from nadir.segmentation.models import encoders
-from nadir.segmentation.models.encoders import adapt_first_layer, build_encoder
+from nadir.learn import encoders
+from nadir.learn.encoders import adapt_first_layer, build_encoder
 from nadir.segmentation.models.names import check_model
 from nadir.segmentation.models.registry import build_model
 

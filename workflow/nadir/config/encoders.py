@@ -53,13 +53,7 @@ def model_faults(cfg: ModelConfig) -> Iterator[ModelFault]:
     """
     if not isinstance(cfg, (UNet, UNetNoSkip)):
         return
-    if not is_encoder(cfg.encoder):
-        hint = did_you_mean(cfg.encoder, [*ENCODERS, *(timm_encoders() or ())])
-        yield ModelFault(
-            "encoder",
-            f"there is no encoder {cfg.encoder!r}{hint}",
-            f"Common ones are {', '.join(COMMON_ENCODERS)}.",
-        )
+    yield from encoder_faults(cfg.encoder, cfg.weights)
     if isinstance(cfg, UNet):
         stages = len(cfg.decoder_channels)
         if not 3 <= stages <= 5 or (cfg.encoder.startswith(_MIX_TRANSFORMERS) and stages != 5):
@@ -68,11 +62,22 @@ def model_faults(cfg: ModelConfig) -> Iterator[ModelFault]:
                 f"{stages} stages of the decoder do not fit the encoder {cfg.encoder}",
                 "Give 5 numbers (3 or 4 for a shallower convolutional encoder).",
             )
-    if cfg.weights not in (None, "imagenet") and not str(cfg.weights).endswith(".safetensors"):
-        hint = did_you_mean(str(cfg.weights), ["imagenet"])
+
+
+def encoder_faults(encoder: str, weights: str | None) -> Iterator[ModelFault]:
+    """Yield what can be told wrong of an encoder's name, and of the weights it starts from."""
+    if not is_encoder(encoder):
+        hint = did_you_mean(encoder, [*ENCODERS, *(timm_encoders() or ())])
+        yield ModelFault(
+            "encoder",
+            f"there is no encoder {encoder!r}{hint}",
+            f"Common ones are {', '.join(COMMON_ENCODERS)}.",
+        )
+    if weights not in (None, "imagenet") and not str(weights).endswith(".safetensors"):
+        hint = did_you_mean(str(weights), ["imagenet"])
         yield ModelFault(
             "weights",
-            f"{cfg.weights!r} is neither 'imagenet' nor a .safetensors file{hint}",
+            f"{weights!r} is neither 'imagenet' nor a .safetensors file{hint}",
             "Give imagenet, the path of a .safetensors file, or null.",
         )
 

@@ -5,8 +5,10 @@ The card of a run (who trained, when, on what) lies beside them and is not part 
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,37 @@ def parse_weights(path: Path, data: bytes) -> dict[str, np.ndarray]:
             f"this is no readable safetensors file ({error})",
             "Give a complete .safetensors file; pickled checkpoints (.pt, .pth) are never read.",
         ) from error
+
+
+def check_weights_file(path: str | os.PathLike[str], where: str) -> None:
+    """See from its header that a `.safetensors` file is one and whole; its tensors are not read.
+
+    Args:
+        path: The file.
+        where: Dotted name of the setting that names it, for the message.
+
+    Raises:
+        InputError: When it is absent, truncated or no such file.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            whole = path.stat().st_size
+            header = json.loads(file.read(length)) if length < whole else None
+    except OSError as error:
+        raise InputError(
+            path, f"it cannot be read ({error.strerror})", f"Correct {where}."
+        ) from error
+    except (struct.error, ValueError):
+        header = None
+    if not isinstance(header, dict):
+        raise InputError(
+            path, "this is no safetensors file", f"Correct {where}, or fetch the file again."
+        )
+    ends = [item["data_offsets"][1] for key, item in header.items() if key != "__metadata__"]
+    if max(ends, default=0) + 8 + length != whole:
+        raise InputError(path, "this safetensors file is truncated", "Fetch the file again.")
 
 
 def check_tensors(

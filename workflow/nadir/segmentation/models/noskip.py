@@ -9,7 +9,7 @@ import torch.nn.functional as functional
 from torch import nn
 
 from nadir.config.experiments import UNetNoSkip
-from nadir.segmentation.models.encoders import build_encoder
+from nadir.learn.encoders import build_encoder
 from nadir.segmentation.models.padding import Padded
 
 DECODER_CHANNELS = (512, 256, 128, 64, 32)

@@ -6,7 +6,7 @@ from segmentation_models_pytorch import Unet
 from torch import nn
 
 from nadir.config.experiments import UNet
-from nadir.segmentation.models.encoders import build_encoder
+from nadir.learn.encoders import build_encoder
 from nadir.segmentation.models.padding import Padded
 
 

@@ -22,7 +22,9 @@ _OFFLINE = (
 )
 
 
-def build_encoder(name: str, weights: str | None, in_channels: int, depth: int = 5) -> nn.Module:
+def build_encoder(
+    name: str, weights: str | None, in_channels: int, depth: int = 5, where: str = "model"
+) -> nn.Module:
     """Return an encoder for inputs of `in_channels` channels.
 
     Args:
@@ -32,6 +34,7 @@ def build_encoder(name: str, weights: str | None, in_channels: int, depth: int =
         in_channels: Channels of the input. The first convolution of pretrained weights is repeated
             over the channels and scaled by 3 / in_channels, which keeps the size of its response.
         depth: Number of halvings.
+        where: Dotted name of the section that names the encoder, for messages.
 
     Raises:
         InputError: When ImageNet weights cannot be fetched, or a file holds those of another model.
@@ -40,7 +43,7 @@ def build_encoder(name: str, weights: str | None, in_channels: int, depth: int =
         return get_encoder(name, in_channels=in_channels, depth=depth, weights=None)
     encoder = get_encoder(name, in_channels=3, depth=depth, weights=None)
     if weights == "imagenet":
-        _load_imagenet(encoder, name, depth)
+        _load_imagenet(encoder, name, depth, where)
     else:
         return _from_file(encoder, name, weights, in_channels, depth)
     return adapt_first_layer(encoder, in_channels)
@@ -96,17 +99,17 @@ def _plain(key: str) -> str:
     return key.removeprefix("network.").removeprefix("encoder.")
 
 
-def _load_imagenet(encoder: nn.Module, name: str, depth: int) -> None:
+def _load_imagenet(encoder: nn.Module, name: str, depth: int, where: str) -> None:
     try:
         pretrained = get_encoder(name, in_channels=3, depth=depth, weights="imagenet")
     except KeyError as error:
         raise InputError(
-            "model.weights", f"there are no ImageNet weights for the encoder {name}", _OFFLINE
+            f"{where}.weights", f"there are no ImageNet weights for the encoder {name}", _OFFLINE
         ) from error
     except Exception as error:  # hubs, proxies and timm each raise kinds of their own
         log.debug("fetching weights failed", exc_info=True)
         raise InputError(
-            "model.weights",
+            f"{where}.weights",
             f"the ImageNet weights of {name} cannot be fetched ({type(error).__name__})",
             _OFFLINE,
         ) from error
