@@ -99,6 +99,48 @@ def _parcel(u, v, district, h):
 
 
 @njit(cache=True, nogil=True)
+def parcel_at(x, y, wx, wy, river, districts, district_hashes, di0, dj0):
+    """Return what is farmed at a position in the open country.
+
+    Args:
+        x: Position in metres east of the world's corner.
+        y: The same, southwards.
+        wx: Displacement of natural borders there (m), see `terrain.tabulate_fields`.
+        wy: The same, southwards.
+        river: Distance to the bank of the river (m).
+        districts: From `countryside.tabulate_districts`.
+        district_hashes: Likewise.
+        di0: Column of its first cell.
+        dj0: Row of its first cell.
+
+    Returns:
+        Row and column of the district in `districts`, the row -1 where nature is left alone; hash
+        of the parcel; position in metres across and along its rows; distance to its nearest long
+        edge (m).
+    """
+    dr, dc = nearest_cell(districts, di0, dj0, DISTRICT_CELL, x + wx, y + wy)
+    district = districts[dr, dc]
+    if district[USE] == FARMED and river > 22.0:
+        px, py = x + 0.2 * wx - district[CX], y + 0.2 * wy - district[CY]
+        u = px * district[CCOS] + py * district[CSIN]
+        v = py * district[CCOS] - px * district[CSIN]
+        parcel, edge = _parcel(u, v, district, district_hashes[dr, dc])
+        if draw(parcel, 8) >= district[P_WILD]:
+            return dr, dc, parcel, u, v, edge
+    return -1, dc, district_hashes[dr, dc], 0.0, 0.0, 0.0
+
+
+@njit(cache=True, nogil=True)
+def woody_kind(district, parcel):
+    """Return the kind of woody crop of a parcel (0 vines, 1 olives, 2 almonds), or -1: none."""
+    if draw(parcel, 9) >= district[P_ROWS]:
+        return -1
+    if draw(parcel, 10) < 0.3:
+        return np.int64(3.0 * draw(parcel, 11))
+    return np.int64(district[C_KIND])
+
+
+@njit(cache=True, nogil=True)
 def _woody(u, v, x, y, kind, parcel, seed):
     """Return the material in woody crops: rows or a grid of crowns over soil or grass."""
     floor = M_SOIL if draw(parcel, 4) < 0.6 else (M_DRY if draw(parcel, 4) < 0.85 else M_PALE)
@@ -117,7 +159,7 @@ def _woody(u, v, x, y, kind, parcel, seed):
 
 
 @njit(cache=True, nogil=True)
-def _crop(district, parcel):
+def crop_of(district, parcel):
     """Return the material of a parcel of herbaceous crops."""
     pick = draw(parcel, 3)
     if draw(parcel, 2) < district[P_SUMMER]:
@@ -370,42 +412,30 @@ def paint_cover(
                     + w10 * fields[3, fr + 1, fc]
                     + w11 * fields[3, fr + 1, fc + 1]
                 )
-                dr, dc = nearest_cell(districts, di0, dj0, DISTRICT_CELL, x + wx, y + wy)
-                district = districts[dr, dc]
-                wild = district[USE] != FARMED
-                if not wild and river > 22.0:
-                    px, py = x + 0.2 * wx - district[CX], y + 0.2 * wy - district[CY]
-                    u = px * district[CCOS] + py * district[CSIN]
-                    v = py * district[CCOS] - px * district[CSIN]
-                    parcel, edge = _parcel(u, v, district, district_hashes[dr, dc])
-                    wild = draw(parcel, 8) < district[P_WILD]
-                    if not wild:
-                        h = parcel
-                        if draw(parcel, 9) < district[P_ROWS]:
-                            cls = C_WOODY
-                            kind = np.int64(district[C_KIND])
-                            if draw(parcel, 10) < 0.3:
-                                kind = np.int64(3.0 * draw(parcel, 11))
-                            mat = _woody(u, v, x, y, kind, parcel, seed)
-                        else:
-                            cls, mat = C_HERBACEOUS, _crop(district, parcel)
-                            if _grain(x, y, 4.0, seed) < 0.06:
-                                mat = M_SOIL
-                        if edge < 2.0:
-                            mat = M_DRY if draw(parcel, 12) < 0.6 else M_SOIL
-                elif not wild:
-                    wild = True
-                if wild:
-                    if river < 22.0:
-                        g = gradient_noise(x / 160.0, y / 160.0, 551, seed)
-                        if g > 0.22 and river < 16.0:
-                            cls, mat = C_BARE, M_GRAVEL
-                        else:
-                            cls, mat = C_FOREST, M_BROADLEAF
+                dr, dc, parcel, u, v, edge = parcel_at(
+                    x, y, wx, wy, river, districts, district_hashes, di0, dj0
+                )
+                if dr >= 0:
+                    h = parcel
+                    kind = woody_kind(districts[dr, dc], parcel)
+                    if kind >= 0:
+                        cls, mat = C_WOODY, _woody(u, v, x, y, kind, parcel, seed)
                     else:
-                        sr, sc = nearest_cell(stands, si0, sj0, STAND_CELL, x + wx, y + wy)
-                        h = stand_hashes[sr, sc]
-                        cls, mat = _stand(stands[sr, sc], x, y, seed)
+                        cls, mat = C_HERBACEOUS, crop_of(districts[dr, dc], parcel)
+                        if _grain(x, y, 4.0, seed) < 0.06:
+                            mat = M_SOIL
+                    if edge < 2.0:
+                        mat = M_DRY if draw(parcel, 12) < 0.6 else M_SOIL
+                elif river < 22.0:
+                    g = gradient_noise(x / 160.0, y / 160.0, 551, seed)
+                    if g > 0.22 and river < 16.0:
+                        cls, mat = C_BARE, M_GRAVEL
+                    else:
+                        cls, mat = C_FOREST, M_BROADLEAF
+                else:
+                    sr, sc = nearest_cell(stands, si0, sj0, STAND_CELL, x + wx, y + wy)
+                    h = stand_hashes[sr, sc]
+                    cls, mat = _stand(stands[sr, sc], x, y, seed)
             cover[r, c] = cls
             material[r, c] = mat
             thing[r, c] = np.uint32(h & low)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -100,12 +101,8 @@ class World:
         i0, j0 = int(np.floor(x / LATTICE)), int(np.floor(y / LATTICE))
         i1, j1 = int(np.floor(x1 / LATTICE)) + 2, int(np.floor(y1 / LATTICE)) + 2
         fields = tabulate_fields(i0, j0, j1 - j0, i1 - i0, self.frame, self.seed)
-        cells = []
-        for size, tabulate in ((DISTRICT_CELL, tabulate_districts), (STAND_CELL, tabulate_stands)):
-            a, b = int(np.floor((x - _WARP) / size)) - 1, int(np.floor((y - _WARP) / size)) - 1
-            c, d = int(np.floor((x1 + _WARP) / size)) + 2, int(np.floor((y1 + _WARP) / size)) + 2
-            cells += [*tabulate(a, b, d - b, c - a, self.frame, self.seed), a, b]
-        sites, hashes, roads, houses = self._features(x, y, x1, y1)
+        cells = self.cells(x, y, x1, y1)
+        sites, hashes, roads, houses = self.features(x, y, x1, y1)
         window = (float(x), float(y), float(step), rows, columns)
         painted = (
             paint_sites(sites, *window),
@@ -115,6 +112,20 @@ class World:
         return LandCover(
             *paint_cover(*window, fields, i0, j0, *cells, sites, hashes, *painted, self.seed)
         )
+
+    def cells(self, x0: float, y0: float, x1: float, y1: float) -> list[Any]:
+        """Return the farming districts and the natural stands that a rectangle may touch.
+
+        Returns:
+            Table, hashes, first column and first row of `countryside.tabulate_districts`, then the
+            same of `countryside.tabulate_stands`.
+        """
+        found: list[Any] = []
+        for size, tabulate in ((DISTRICT_CELL, tabulate_districts), (STAND_CELL, tabulate_stands)):
+            a, b = int(np.floor((x0 - _WARP) / size)) - 1, int(np.floor((y0 - _WARP) / size)) - 1
+            c, d = int(np.floor((x1 + _WARP) / size)) + 2, int(np.floor((y1 + _WARP) / size)) + 2
+            found += [*tabulate(a, b, d - b, c - a, self.frame, self.seed), a, b]
+        return found
 
     def buildings(self, bounds: Bounds) -> np.ndarray:
         """Return the buildings whose center lies in `bounds`.
@@ -126,7 +137,7 @@ class World:
         left, bottom, right, top = bounds
         x0, y0, _, _ = self._window(bounds, 1.0)
         x1, y1 = x0 + (right - left), y0 + (top - bottom)
-        table = self._features(x0, y0, x1, y1)[3]
+        table = self.features(x0, y0, x1, y1)[3]
         table = table[
             (table[:, BX] >= x0) & (table[:, BX] < x1) & (table[:, BY] >= y0) & (table[:, BY] < y1)
         ]
@@ -174,9 +185,16 @@ class World:
         rows, columns = round((top - bottom) / resolution), round((right - left) / resolution)
         return float(left - east), float(north - top), rows, columns
 
-    def _features(
+    def features(
         self, x0: float, y0: float, x1: float, y1: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return what is drawn as shapes near a rectangle in metres from the world's corner.
+
+        Returns:
+            Table of sites and their hashes (`sites.collect_sites`), of road segments
+            (`roads.collect_roads`) and of buildings (`buildings.collect_buildings`); buildings
+            reach 80 m beyond the rectangle, the rest 150 m.
+        """
         box = (float(x0 - _MARGIN), float(y0 - _MARGIN), float(x1 + _MARGIN), float(y1 + _MARGIN))
         sites, hashes = collect_sites(*box, self.frame, self.seed)
         roads = collect_roads(*box, self.seed)
