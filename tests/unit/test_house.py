@@ -332,6 +332,7 @@ def test_what_is_imported_is_asked_for():
     called = {
         "yaml": "pyyaml",
         "PIL": "pillow",
+        "cv2": "opencv_python_headless",
         "sklearn": "scikit_learn",
         "mpl_toolkits": "matplotlib",
     }
