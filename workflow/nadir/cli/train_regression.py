@@ -1,0 +1,45 @@
+"""Train the regression baseline on a case; a killed training goes on where it was."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nadir.cli.options import (
+    add_cfg,
+    add_code,
+    add_threads,
+    cache_root,
+    device,
+    read_json,
+    section,
+)
+from nadir.config.localization import Regression
+from nadir.localization.regression_train import train_regression
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--photos", required=True, type=Path, help="table of photos, Parquet")
+    parser.add_argument("--case", required=True, type=Path, help="what the case is, JSON")
+    parser.add_argument("--out", required=True, type=Path, help="weights of the bundle to write")
+    parser.add_argument("--history", required=True, type=Path, help="table of epochs to write")
+    add_cfg(parser)
+    add_code(parser)
+    add_threads(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
+    train_regression(
+        options.photos,
+        read_json(options.case),
+        method=section(options.cfg, "method", Regression),
+        model=options.out.parent,
+        history=options.history,
+        cache_root=cache_root(options.out, "train-regression"),
+        code=options.code,
+        seed=section(options.cfg, "seed", int),
+        device=device(),
+        threads=options.threads,
+    )

@@ -1,0 +1,195 @@
+"""Training of the regression baseline: kept by key, resumed where it was killed.
+
+Nothing here imports torch: a training that has been done before is delivered in seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nadir.config.encoders import encoder_faults
+from nadir.config.localization import Regression
+from nadir.errors import InputError
+from nadir.learn.bundle import DESCRIPTION, WEIGHTS, check_weights_file
+from nadir.learn.card import run_card
+from nadir.learn.devices import check_device
+from nadir.localization.photos import read_bytes, read_photos
+from nadir.provenance.atomic import write_json
+from nadir.provenance.cache import ResultCache
+from nadir.provenance.digest import sha
+
+log = logging.getLogger(__name__)
+
+_KEYED = ["photo", "split", "width", "height", "x", "y", "angle", "scale", "digest"]
+
+
+@dataclass(frozen=True)
+class RegressionData:
+    """What the regression learns from.
+
+    Attributes:
+        train: Rows of the photo table to learn from.
+        validation: Rows to choose the epoch by.
+        substrate: What `case.json` says of the substrate: path, width, height, digest.
+    """
+
+    train: pd.DataFrame
+    validation: pd.DataFrame
+    substrate: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RegressionSession:
+    """How and where to fit.
+
+    Attributes:
+        work: Folder for the state of an unfinished run.
+        folder: Where to write bundle and history.
+        seed: Seed of the configuration.
+        device: `auto`, `cpu` or `cuda`.
+        threads: CPU threads.
+        keys: Keys of code and data, for the bundle.
+    """
+
+    work: Path
+    folder: Path
+    seed: int
+    device: str
+    threads: int
+    keys: dict[str, Any]
+
+
+def train_regression(
+    photos: str | os.PathLike[str],
+    case: dict[str, Any],
+    *,
+    method: Regression,
+    model: Path,
+    history: Path,
+    cache_root: str | os.PathLike[str],
+    code: str,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int = 2,
+) -> str:
+    """Train the regression baseline, or deliver what an equal training gave before.
+
+    The result is kept under a key of all that it depends on: digests and positions of the photos
+    of training and validation, the substrate's digest, the method's section, code and seed. An
+    unfinished run with the same key is resumed after its last finished epoch.
+
+    Args:
+        photos: The photo table.
+        case: Content of `case.json`.
+        method: The method's section.
+        model: Folder for `model.safetensors`, `model.yaml` and `card.json`.
+        history: `history.parquet` to write.
+        cache_root: Folder of kept trainings.
+        code: Fingerprint of the code.
+        seed: Seed of the configuration.
+        device: `auto`, `cpu` or `cuda`.
+        threads: CPU threads.
+
+    Returns:
+        The key.
+
+    Raises:
+        InputError: For an encoder that cannot be built, a device that is not there, a case without
+            photos to learn from or to choose by.
+        OutputError: When the disk is full or not writable.
+    """
+    check_regression(method)
+    data = regression_data(photos, case)
+    parts = {
+        "photos": _rows(pd.concat([data.train, data.validation])),
+        "substrate": {key: data.substrate[key] for key in ("width", "height", "digest")},
+        "method": method.model_dump(mode="json") | _pretrained(method),
+        "code": code,
+        "seed": seed,
+    }
+    cache = ResultCache(cache_root, parts)
+    with cache.lock():
+        if cache.result is None:
+            check_device(device)
+            _fit(cache, data, method, seed, device, threads)
+        else:
+            log.info("this training has been done before (key %s)", cache.key)
+        files = {name: model / name for name in (WEIGHTS, DESCRIPTION, "card.json")}
+        cache.deliver({**files, "history.parquet": history})
+    return cache.key
+
+
+def check_regression(cfg: Regression) -> None:
+    """See that the network can be built, before any photo is touched.
+
+    Raises:
+        InputError: For an unknown encoder, or a file of weights that is absent or no such file.
+    """
+    for key, problem, remedy in encoder_faults(cfg.encoder, cfg.weights):
+        raise InputError(f"method.{key}", problem, remedy)
+    if cfg.weights not in (None, "imagenet"):
+        check_weights_file(str(cfg.weights), "method.weights")
+
+
+def regression_data(photos: str | os.PathLike[str], case: dict[str, Any]) -> RegressionData:
+    """Return what there is to learn from, and to choose the epoch by.
+
+    Raises:
+        InputError: When the table cannot be read, or one of the two parts is empty.
+    """
+    table = read_photos(photos)
+    located = table[table[["x", "y", "angle", "scale"]].notna().all(axis=1)]
+    parts = {name: located[located["split"] == name] for name in ("train", "validation")}
+    for name, rows in parts.items():
+        if rows.empty:
+            raise InputError(
+                photos,
+                f"the regression needs located photos of the split {name!r}, and there are none",
+                "Give more located photos, and a share of validation photos between 0 and 1.",
+            )
+    return RegressionData(parts["train"], parts["validation"], case["substrate"])
+
+
+def _fit(
+    cache: ResultCache,
+    data: RegressionData,
+    method: Regression,
+    seed: int,
+    device: str,
+    threads: int,
+) -> None:
+    """Fit, and keep the result."""
+    from nadir.localization.regression_fit import fit_regression
+
+    made = cache.work / "made"
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir()
+    parts = dict(cache.parts)
+    keys = {"training": cache.key, "code": parts.pop("code"), "seed": parts.pop("seed")}
+    session = RegressionSession(cache.work, made, seed, device, threads, keys)
+    facts = fit_regression(data, method, session)
+    cfg = {"method": parts.pop("method")}
+    card = run_card(cfg=cfg, digests=parts, code=keys["code"], seed=seed, threads=threads, **facts)
+    write_json(made / "card.json", card)
+    with cache.store() as result:
+        for path in made.iterdir():
+            shutil.copy2(path, result / path.name)
+
+
+def _rows(photos: pd.DataFrame) -> list[list[Any]]:
+    return [list(row) for row in photos[_KEYED].itertuples(index=False)]
+
+
+def _pretrained(method: Regression) -> dict[str, str]:
+    """Return the digest of a file of encoder weights: the key follows content, not names."""
+    weights = method.weights
+    if weights in (None, "imagenet"):
+        return {}
+    return {"weights": f"sha256:{sha(read_bytes(str(weights)))}"}
