@@ -1,0 +1,243 @@
+"""The localiser: one photo against a pool of references, from a fast pass to parts of a pixel.
+
+1. Fast pass: votes of local features at known scale; where they are sure, the search ends.
+2. Coarse search on every reference in all directions, by correlation of described cells.
+3. The best places are refined; how far the best leads over the runner-up tells right from wrong.
+4. A fit over patches gives parts of a pixel, a covariance, and how much of the photo agrees.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nadir.config.localization import SearchConfig
+from nadir.localization.clouds import clear_weight
+from nadir.localization.coarse import CoarseSearch, Describe, Guess, gradient_description
+from nadir.localization.confidence import Confidence, Evidence
+from nadir.localization.fast_pass import FastPass
+from nadir.localization.pose import Pose
+from nadir.localization.references import Reference
+from nadir.localization.refine import Fit, Refiner, View, gray_of, view_of
+from nadir.localization.turning import reduce
+
+log = logging.getLogger(__name__)
+
+_CLOSE = 3  # places that are refined at twice the resolution
+_SAME_PLACE = 0.1  # share of a photo's side within which two answers are one
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Where a photo was taken.
+
+    Attributes:
+        pose: The best guess, given in any case.
+        covariance: (3, 3) of x (px), y (px) and angle (degrees), or None where patches gave none.
+        evidence: What speaks for it.
+        margin: Lead over the runner-up, in correlation.
+        probability: That it is right (10 px and 1 degree), 0 to 1.
+        resolved: Whether that is as probable as asked for.
+        reference: Name of the reference that it was found on.
+        stage: What found it: `features`, `search` or `neighbors`.
+    """
+
+    pose: Pose
+    covariance: NDArray[np.float64] | None
+    evidence: Evidence
+    margin: float
+    probability: float
+    resolved: bool
+    reference: str
+    stage: str
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A refined place on one of the references."""
+
+    guess: Guess
+    which: int
+    stage: str
+
+
+class Localizer:
+    """Locates photos on references; safe to use from several threads.
+
+    Args:
+        references: The substrate first, then mosaics.
+        cfg: How to search.
+        photo_side: Longer side of the photos, in pixels.
+        describe: How cells are described; by gradients when not given.
+        confidence: What evidence is worth.
+        device: Where to compute.
+        scale: Substrate pixels per photo pixel, about.
+    """
+
+    def __init__(
+        self,
+        references: Sequence[Reference],
+        cfg: SearchConfig,
+        photo_side: int,
+        describe: Describe = gradient_description,
+        confidence: Confidence | None = None,
+        device: torch.device | None = None,
+        scale: float = 1.0,
+    ) -> None:
+        device = device or torch.device("cpu")
+        self.cfg, self.scale = cfg, scale
+        self.confidence = confidence or Confidence()
+        self.references = list(references)
+        self._fast = (
+            [FastPass(one, cfg.scale_range, scale) for one in references] if cfg.sift else []
+        )
+        self._coarse = [
+            CoarseSearch(one, describe, photo_side, scale, cfg.rotation_step, device)
+            for one in references
+        ]
+        self._refiners = [Refiner(one, device) for one in references]
+        self.level = self._coarse[0].level
+
+    def locate(self, photo: NDArray[np.uint8]) -> Answer:
+        """Return where a photo was taken.
+
+        Args:
+            photo: (height, width, 3) uint8.
+        """
+        weight = clear_weight(photo)
+        gray = gray_of(photo)
+        view = view_of(gray, weight, self.level)
+        places: list[_Place] = []
+        for which, fast in enumerate(self._fast):
+            found = fast.locate(gray)
+            if found is None:
+                continue
+            pose, sure = found
+            places.append(self._close_to(view, pose, which))
+            if sure:
+                answer = self._answer(photo, gray, weight, view, places[-1:], sure=True)
+                if answer.resolved:
+                    return answer
+        for which, coarse in enumerate(self._coarse):
+            guesses = coarse.search(
+                reduce(photo, self.level), view.weight, self._scales(), self.cfg.candidates
+            )
+            places += [
+                _Place(guess, which, "search") for guess in self._refined(view, guesses, which)
+            ]
+        return self._answer(photo, gray, weight, view, places, sure=False)
+
+    def _scales(self) -> tuple[float, ...]:
+        """Return the scales that the coarse search tries: steps of some 6 %."""
+        spread = self.cfg.scale_range
+        if spread == 0:
+            return (self.scale,)
+        steps = np.arange(-round(spread / 0.06), round(spread / 0.06) + 1)
+        return tuple(self.scale * float(np.exp(0.06 * step)) for step in steps)
+
+    def _close_to(self, view: View, pose: Pose, which: int) -> _Place:
+        """Return a place from the fast pass, scored like those of the search."""
+        guess = Guess(pose.x, pose.y, pose.angle, pose.scale, 0.0)
+        turns = np.array([-0.4, 0.0, 0.4])
+        return _Place(self._refiners[which].closer(view, guess, 4, turns), which, "features")
+
+    def _refined(self, view: View, guesses: list[Guess], which: int) -> list[Guess]:
+        """Return guesses refined, those of two at one place joined, the best first."""
+        step = self.cfg.rotation_step
+        turns = step * np.array([-0.75, -0.375, 0.0, 0.375, 0.75])
+        refiner, reach = self._refiners[which], 8
+        half = View(view.gray, view.weight, view.level)
+        found = [refiner.closer(half, guess, reach, turns, self._stretches()) for guess in guesses]
+        found.sort(key=lambda guess: -guess.score)
+        fine = step * np.array([-0.2, -0.1, 0.0, 0.1, 0.2])
+        first = [refiner.closer(view, guess, 3, fine) for guess in found[:_CLOSE]]
+        return sorted(first + found[_CLOSE:], key=lambda guess: -guess.score)
+
+    def _stretches(self) -> NDArray[np.float64]:
+        if self.cfg.scale_range == 0:
+            return np.ones(1)
+        return np.exp(np.array([-0.03, -0.015, 0.0, 0.015, 0.03]))
+
+    def _answer(
+        self,
+        photo: NDArray[np.uint8],
+        gray: NDArray[np.uint8],
+        weight: NDArray[np.float32],
+        view: View,
+        places: list[_Place],
+        sure: bool,
+    ) -> Answer:
+        """Return the best place, fitted to parts of a pixel and weighed."""
+        if not places:
+            return self._nowhere()
+        places = sorted(places, key=lambda place: -place.guess.score)
+        best = places[0]
+        margin = self._margin(places, min(photo.shape[:2]))
+        if len(places) == 1 and sure:
+            margin = float("nan")  # there is no runner-up: the fast pass spoke alone
+        guess = best.guess
+        pose = Pose(guess.x, guess.y, guess.angle, guess.scale)
+        fit = self._fit(gray, weight, view, pose, best.which)
+        evidence = Evidence(
+            score=guess.score,
+            margin=margin,
+            agreement=fit.agreement if fit else 0.0,
+            patches=fit.patches if fit else 0,
+            clear=float(view.weight.mean()),
+        )
+        probability = self.confidence.probability(evidence)
+        return Answer(
+            fit.pose if fit and fit.agreement >= 0.3 else pose,
+            fit.covariance if fit else None,
+            evidence,
+            margin,
+            probability,
+            probability >= self.cfg.precision,
+            self.references[best.which].name,
+            best.stage,
+        )
+
+    def _margin(self, places: list[_Place], side: int) -> float:
+        """Return the lead of the first place over the best one that lies elsewhere.
+
+        Mosaics and substrate show the same ground: the same place on both is no rival.
+        """
+        first = places[0].guess
+        for place in places[1:]:
+            other = place.guess
+            turned = abs((other.angle - first.angle + 180) % 360 - 180)
+            away = np.hypot(other.x - first.x, other.y - first.y)
+            if away > _SAME_PLACE * side * first.scale or turned > 5:
+                return first.score - other.score
+        return first.score
+
+    def _fit(
+        self,
+        gray: NDArray[np.uint8],
+        weight: NDArray[np.float32],
+        view: View,
+        pose: Pose,
+        which: int,
+    ) -> Fit | None:
+        """Return the fit over patches, from the level of the search to half of it."""
+        free = self.cfg.scale_range > 0
+        refiner = self._refiners[which]
+        fit = refiner.fit(view, pose, 4, free)
+        if fit is None or fit.agreement < 0.3:
+            return fit
+        fine = max(self.level // 2, 1)
+        finer = view if fine == view.level else view_of(gray, weight, fine)
+        again = refiner.fit(finer, fit.pose, 4, free)
+        return again if again is not None and again.agreement >= 0.5 * fit.agreement else fit
+
+    def _nowhere(self) -> Answer:
+        """Return the answer for a photo that no reference could be searched for."""
+        first = self.references[0]
+        middle = Pose(0.5 * first.width, 0.5 * first.height, 0.0, self.scale)
+        evidence = Evidence(0.0, 0.0, 0.0, 0, 0.0)
+        return Answer(middle, None, evidence, 0.0, 0.0, False, first.name, "none")
