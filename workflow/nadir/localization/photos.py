@@ -114,7 +114,8 @@ def decode_photo(data: bytes, name: str | os.PathLike[str]) -> NDArray[np.uint8]
 def _check_mode(image: Image.Image, name: str | os.PathLike[str]) -> None:
     """Refuse what is not 8-bit RGB or grey."""
     # Pillow cuts 16-bit RGB to 8 bits without a word; only the raw mode of a tile tells.
-    raw = str(image.tile[0][3]) if image.tile else ""
+    tiles = getattr(image, "tile", None)
+    raw = str(tiles[0][3]) if tiles else ""
     if image.mode not in _COLOR or ";16" in raw:
         kind = "16-bit" if "16" in image.mode or ";16" in raw else f"of kind {image.mode}"
         raise InputError(name, f"its pixels are {kind}, not 8-bit RGB", _REMEDY)
