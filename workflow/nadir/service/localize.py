@@ -1,0 +1,288 @@
+"""The capability `/localize`: a photo in, its place on a substrate out."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+import numpy as np
+from fastapi import APIRouter, Request
+from fastapi import Path as InPath
+from fastapi.responses import Response
+from numpy.typing import NDArray
+from PIL import Image
+from rasterio.crs import CRS
+
+from nadir.errors import InputError, did_you_mean
+from nadir.raster.grid import Grid
+from nadir.service.answers import LocalizeAnswer, Located, describe_answer
+from nadir.service.context import Context, context_of
+from nadir.service.metrics import Counter, Registry
+from nadir.service.photos import open_photo, read_upload
+from nadir.service.problems import Problem, documented
+from nadir.service.pyramid import TILE, Pyramid, encode_png
+
+log = logging.getLogger(__name__)
+
+MOST_EXAMPLES = 12
+"""Examples that are offered at most."""
+_THUMBNAIL = 192
+_PNG = {200: {"content": {"image/png": {}}, "description": "A picture."}}
+_FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["photo"],
+                    "properties": {
+                        "photo": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "The photo: PNG, JPEG or TIFF.",
+                        },
+                        "substrate": {
+                            "type": "string",
+                            "description": "Name of the substrate; by default the first.",
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
+
+Name = Annotated[str, InPath(max_length=200, description="Name of a substrate.")]
+Index = Annotated[int, InPath(ge=0, le=1 << 24)]
+
+
+class Locator(Protocol):
+    """Something that finds photos on one substrate."""
+
+    @property
+    def name(self) -> str:
+        """Name of the substrate."""
+
+    @property
+    def substrate(self) -> str | os.PathLike[str]:
+        """The substrate's file."""
+
+    @property
+    def grid(self) -> Grid | None:
+        """Its grid; None where it is not georeferenced."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Its (width, height) in pixels."""
+
+    def locate(self, photo: NDArray[np.uint8]) -> Located:
+        """Find a photo (height, width, 3) uint8, RGB."""
+
+
+class Localize:
+    """Locates photos on substrates, and shows the substrates.
+
+    Args:
+        locators: One or more, of different names.
+        examples: Photos that the page offers: files, named by their stems.
+
+    Raises:
+        InputError: When names are not unique, or a substrate cannot be read.
+    """
+
+    name = "localize"
+    title = "Find where a photo lies on a map"
+    page = "localize.html"
+
+    def __init__(self, locators: Sequence[Locator], examples: Sequence[Path] = ()) -> None:
+        self.locators = {locator.name: locator for locator in locators}
+        if not locators or len(self.locators) != len(locators):
+            raise InputError(
+                "localize", "substrates need different names", "Give each substrate once."
+            )
+        self.pyramids = {name: Pyramid(item.substrate) for name, item in self.locators.items()}
+        self.examples = {path.stem: path for path in list(examples)[:MOST_EXAMPLES]}
+        self._answers: Counter | None = None
+
+    def ready(self) -> bool:
+        """Whether it can answer: locators come loaded."""
+        return True
+
+    def describe(self) -> dict[str, Any]:
+        """Return the substrates and the examples."""
+        return {
+            "substrates": [self._substrate(name) for name in self.locators],
+            "examples": list(self.examples),
+        }
+
+    def close(self) -> None:
+        """Close the substrates' files."""
+        for pyramid in self.pyramids.values():
+            pyramid.close()
+
+    def router(self) -> APIRouter:
+        """Return its addresses."""
+        router = APIRouter(prefix="/localize", tags=["localize"])
+        router.add_api_route(
+            "",
+            self.locate,
+            methods=["POST"],
+            response_model=LocalizeAnswer,
+            summary="Locate a photo on a substrate",
+            openapi_extra=_FORM,
+            responses=documented(400, 401, 408, 413, 415, 422, 429, 503),
+        )
+        pictures: dict[str, Any] = {
+            "methods": ["GET"],
+            "response_class": Response,
+            "responses": {**_PNG, **documented(401, 404, 429)},
+        }
+        router.add_api_route("/substrates", self.list_substrates, methods=["GET"])
+        router.add_api_route("/substrates/{name}/preview.png", self.preview, **pictures)
+        router.add_api_route("/substrates/{name}/tiles/{z}/{x}/{y}.png", self.tile, **pictures)
+        router.add_api_route("/examples/{name}", self.example, **pictures)
+        router.add_api_route("/examples/{name}/thumbnail.png", self.thumbnail, **pictures)
+        return router
+
+    async def locate(self, request: Request) -> LocalizeAnswer:
+        """Locate a photo: its pose in pixels and on the ground, and how sure that is."""
+        context = context_of(request)
+        async with context.work.place() as place:
+            upload = await read_upload(request, context.settings)
+            locator = self._locator(upload.fields.get("substrate"))
+            limit = context.settings.max_pixels
+            answer = await place.run(_locate, locator, upload.photo, limit)
+        self._counter(context.registry).add(
+            substrate=locator.name, resolved=str(answer.resolved).lower()
+        )
+        return answer
+
+    async def list_substrates(self) -> dict[str, Any]:
+        """Tell the substrates, how their tiles are numbered, and the examples."""
+        return self.describe()
+
+    async def preview(self, request: Request, name: Name) -> Response:
+        """Return a picture of a whole substrate, no longer than 1024 pixels."""
+        pyramid = self.pyramids[self._locator(name).name]
+        return await _picture(context_of(request), lambda: encode_png(pyramid.preview()))
+
+    async def tile(self, request: Request, name: Name, z: Index, x: Index, y: Index) -> Response:
+        """Return a tile of 256 x 256 pixels; at the deepest level, the substrate's own pixels."""
+        pyramid = self.pyramids[self._locator(name).name]
+        if not pyramid.holds(z, x, y):
+            raise Problem(
+                404,
+                "no-tile",
+                f"substrate {name!r} has no tile {z}/{x}/{y}",
+                "Tiles span 256 * 2^(levels - z) pixels; /localize/substrates tells `levels`.",
+            )
+        return await _picture(context_of(request), lambda: encode_png(pyramid.tile(z, x, y)))
+
+    async def example(self, request: Request, name: Name) -> Response:
+        """Return an example photo, as it lies on disk."""
+        path = self._example(name)
+        kind = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+        data = await context_of(request).reads.run(path.read_bytes)
+        return Response(data, media_type=kind.get(path.suffix.lower(), "image/tiff"))
+
+    async def thumbnail(self, request: Request, name: Name) -> Response:
+        """Return a small picture of an example photo."""
+        context, path = context_of(request), self._example(name)
+        return await _picture(context, lambda: _small(path, context.settings.max_pixels))
+
+    def _locator(self, name: str | None) -> Locator:
+        """Return the locator of a name, the first where there is none."""
+        if not name:
+            return next(iter(self.locators.values()))
+        if name not in self.locators:
+            raise _unknown("substrate", name, list(self.locators))
+        return self.locators[name]
+
+    def _example(self, name: str) -> Path:
+        """Return the file of an example."""
+        if name not in self.examples:
+            raise _unknown("example", name, list(self.examples))
+        return self.examples[name]
+
+    def _counter(self, registry: Registry) -> Counter:
+        """Return the counter of answers."""
+        if self._answers is None:
+            labels = ("substrate", "resolved")
+            self._answers = registry.add(
+                Counter("nadir_localize_answers_total", "Photos located.", labels)
+            )
+        return self._answers
+
+    def _substrate(self, name: str) -> dict[str, Any]:
+        """Describe a substrate."""
+        locator, pyramid = self.locators[name], self.pyramids[name]
+        stat = os.stat(pyramid.path)
+        state = f"{pyramid.path}:{stat.st_mtime_ns}:{stat.st_size}"
+        return {
+            "name": name,
+            "width": pyramid.width,
+            "height": pyramid.height,
+            "tile": TILE,
+            "levels": pyramid.levels,
+            "grid": locator.grid.to_dict() if locator.grid else None,
+            "meters_per_pixel": _meters_per_pixel(locator.grid),
+            # Part of the tiles' addresses on the page, so that none outlives its raster in a cache.
+            "version": hashlib.sha256(state.encode()).hexdigest()[:12],
+        }
+
+
+def _meters_per_pixel(grid: Grid | None) -> float | None:
+    """Return the size of a pixel where the grid's system counts lengths, for a scale bar."""
+    if grid is None or not grid.crs:
+        return None
+    system = CRS.from_user_input(grid.crs)
+    if not system.is_projected:
+        return None
+    return float(grid.resolution[0] * system.linear_units_factor[1])
+
+
+def _locate(locator: Locator, data: bytes, max_pixels: int) -> LocalizeAnswer:
+    """Decode a photo and locate it (in a thread)."""
+    photo = open_photo(data, max_pixels)
+    start = time.perf_counter()
+    located = locator.locate(photo)
+    seconds = time.perf_counter() - start
+    size = (photo.shape[1], photo.shape[0])
+    return describe_answer(located, locator.name, locator.grid, size, seconds)
+
+
+async def _picture(context: Context, make: Any) -> Response:
+    """Make a PNG in a thread and return it, to be kept by the browser for an hour."""
+    try:
+        data = await context.reads.run(make)
+    except InputError as error:
+        log.error("%s", error)
+        raise Problem(
+            500, "unreadable-raster", "the raster cannot be read", "Tell whoever runs the service."
+        ) from error
+    return Response(
+        data, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"}
+    )
+
+
+def _small(path: Path, max_pixels: int) -> bytes:
+    """Return a small PNG of a photo."""
+    image = Image.fromarray(open_photo(path.read_bytes(), max_pixels))
+    image.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _unknown(kind: str, name: str, known: list[str]) -> Problem:
+    """Return the problem of a name that nothing has."""
+    shown = ", ".join(known[:20]) or "none"
+    detail = f"there is no {kind} {name[:80]!r}{did_you_mean(name[:80], known)}"
+    return Problem(404, f"no-{kind}", detail, f"Known are: {shown}.")

@@ -1,0 +1,84 @@
+"""What a service may be told: its limits, its pools of threads, and its key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from nadir.errors import InputError
+
+KEY_VARIABLE, KEY_FILE_VARIABLE = "NADIR_API_KEY", "NADIR_API_KEY_FILE"
+"""Environment variables that hold the key, and the path of a file that holds it."""
+
+_SHORTEST_KEY = 8
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits and access of a service.
+
+    Attributes:
+        max_bytes: Largest body of a request, in bytes.
+        max_pixels: Largest photo, in pixels, looked at before anything is decoded.
+        seconds: Longest time from the end of an upload to its answer, waiting included.
+        upload_seconds: Longest time that an upload may take.
+        workers: Pieces of heavy work done at the same time.
+        queue: Requests for heavy work that may wait; further ones are told to come back.
+        readers: Tiles and pictures read at the same time.
+        read_queue: Requests for tiles that may wait.
+        api_key: What `X-API-Key` must hold; None asks for no key.
+    """
+
+    max_bytes: int = 64 * 2**20
+    max_pixels: int = 50_000_000
+    seconds: float = 120.0
+    upload_seconds: float = 60.0
+    workers: int = 1
+    queue: int = 8
+    readers: int = 2
+    read_queue: int = 128
+    api_key: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value, least = getattr(self, item.name), 0 if "queue" in item.name else 1
+            if item.name != "api_key" and not value >= least:
+                raise InputError(item.name, f"{value} is less than {least}", "Give a larger value.")
+
+
+def read_api_key(environment: Mapping[str, str] | None = None) -> str | None:
+    """Return the key that the environment asks for, or None where it asks for none.
+
+    Args:
+        environment: Variables; by default those of the process.
+
+    Raises:
+        InputError: When the key is empty or short, or its file cannot be read: a service that is
+            meant to be locked must not start open.
+    """
+    variables = os.environ if environment is None else environment
+    if KEY_VARIABLE in variables:
+        return _checked(variables[KEY_VARIABLE], KEY_VARIABLE)
+    if KEY_FILE_VARIABLE in variables:
+        path = Path(variables[KEY_FILE_VARIABLE])
+        try:
+            return _checked(path.read_text(encoding="utf-8"), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                path, "the file of the API key cannot be read", "Check its path and permissions."
+            ) from error
+    return None
+
+
+def _checked(text: str, place: str) -> str:
+    """Return a key without surrounding blanks."""
+    key = text.strip()
+    if len(key) < _SHORTEST_KEY or not (key.isascii() and key.isprintable()):
+        raise InputError(
+            place,
+            f"an API key needs at least {_SHORTEST_KEY} printable ASCII characters",
+            "Make one with `openssl rand -hex 24`, or unset the variable to ask for no key.",
+        )
+    return key
