@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +63,7 @@ def _estimate(
     """Return RANSAC's similarity and its inliers (n,)."""
     if len(matches) < 3:
         return None
-    matrix, mask = cv2.estimateAffinePartial2D(
+    found: tuple[Any, Any] = cv2.estimateAffinePartial2D(
         matches.photo,
         matches.reference,
         method=cv2.RANSAC,
@@ -69,7 +71,8 @@ def _estimate(
         maxIters=_ITERATIONS,
         confidence=_CONFIDENCE,
     )
-    if matrix is None:  # type: ignore[unreachable]
+    matrix, mask = found
+    if matrix is None:
         return None
     factor = complex(matrix[0, 0], matrix[1, 0])
     if not scales[0] <= abs(factor) <= scales[1]:
