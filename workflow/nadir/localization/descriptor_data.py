@@ -104,7 +104,7 @@ class PairBatches:
         one = self.located[int(random.integers(len(self.located)))]
         angle = one.pose.angle + random.uniform(-_TURN, _TURN)
         turned = turn(one.picture, angle, one.pose.scale, (self.side, self.side))
-        photo = turned.astype(np.float32) / 255
+        photo = _unit(turned)
         if random.random() < 0.5:
             photo = sensor(season(photo, random), random)
         x, y = one.pose.x / self.level, one.pose.y / self.level
@@ -117,10 +117,10 @@ class PairBatches:
         ground, left, top = self._anywhere(reference, random)
         angle, stretch = random.uniform(-_TURN, _TURN), float(np.exp(random.normal(0, 0.01)))
         size = (self.side, self.side)
-        photo = turn(ground, angle, stretch, size).astype(np.float32) / 255
+        photo = _unit(turn(ground, angle, stretch, size))
         if random.random() < 0.5:
             other, _, _ = self._anywhere(reference, random)
-            photo = building(photo, turn(other, 0, 1, size).astype(np.float32) / 255, random)
+            photo = building(photo, _unit(turn(other, 0, 1, size)), random)
         photo = season(photo, random)
         if random.random() < 0.4:
             photo = clouds(photo, random)
@@ -147,9 +147,14 @@ class PairBatches:
         left = int(np.clip(round(x) - slack[0], min(0, columns - side), max(columns - side, 0)))
         top = int(np.clip(round(y) - slack[1], min(0, rows - side), max(rows - side, 0)))
         picture = reference.picture(self.level, left, top, side, side)
-        return picture.astype(np.float32) / 255, left, top
+        return _unit(picture), left, top
 
 
 def _planes(pictures: NDArray[np.float32]) -> torch.Tensor:
     """Return (n, h, w, 3) pictures as a tensor (n, 3, h, w)."""
     return torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
+
+
+def _unit(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return a uint8 picture as float32, 0 to 1."""
+    return np.multiply(picture, 1 / 255, dtype=np.float32)

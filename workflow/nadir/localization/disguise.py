@@ -35,7 +35,7 @@ def season(picture: Picture, random: Generator) -> Picture:
     hsv = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2HSV)
     hsv[..., 0] = (hsv[..., 0] + random.normal(0, 14)) % 360
     hsv[..., 1] = np.clip(hsv[..., 1] * np.exp(random.normal(-0.1, 0.5)), 0, 1)
-    shown = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+    shown = np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.float32)
     if random.random() < 0.7:
         # Curves that need not rise: crops turn from darker to brighter than their neighbors.
         rising = random.random() < 0.75

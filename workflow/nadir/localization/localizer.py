@@ -20,10 +20,16 @@ from nadir.config.localization import SearchConfig
 from nadir.localization.clouds import clear_weight
 from nadir.localization.coarse import CoarseSearch, Describe, Guess, gradient_description
 from nadir.localization.confidence import Confidence, Evidence
-from nadir.localization.fast_pass import FastPass
+from nadir.localization.features import extract
 from nadir.localization.pose import Pose
 from nadir.localization.references import Reference
 from nadir.localization.refine import Fit, Refiner, View, gray_of, view_of
+from nadir.localization.sparse import (
+    PHOTO_FEATURES,
+    SparseReference,
+    locate_features,
+    voting_estimator,
+)
 from nadir.localization.turning import reduce
 
 log = logging.getLogger(__name__)
@@ -93,9 +99,7 @@ class Localizer:
         self.cfg, self.scale = cfg, scale
         self.confidence = confidence or Confidence()
         self.references = list(references)
-        self._fast = (
-            [FastPass(one, cfg.scale_range, scale) for one in references] if cfg.sift else []
-        )
+        self._sparse = [SparseReference.of(one) for one in references] if cfg.sift else []
         self._coarse = [
             CoarseSearch(one, describe, photo_side, scale, cfg.rotation_step, device)
             for one in references
@@ -112,17 +116,11 @@ class Localizer:
         weight = clear_weight(photo)
         gray = gray_of(photo)
         view = view_of(gray, weight, self.level)
-        places: list[_Place] = []
-        for which, fast in enumerate(self._fast):
-            found = fast.locate(gray)
-            if found is None:
-                continue
-            pose, sure = found
-            places.append(self._close_to(view, pose, which))
-            if sure:
-                answer = self._answer(photo, gray, weight, view, places[-1:], sure=True)
-                if answer.resolved:
-                    return answer
+        places, sure = self._fast_pass(gray, view)
+        if sure:
+            answer = self._answer(photo, gray, weight, view, places, sure=True)
+            if answer.resolved:
+                return answer
         for which, coarse in enumerate(self._coarse):
             guesses = coarse.search(
                 reduce(photo, self.level), view.weight, self._scales(), self.cfg.candidates
@@ -131,6 +129,20 @@ class Localizer:
                 _Place(guess, which, "search") for guess in self._refined(view, guesses, which)
             ]
         return self._answer(photo, gray, weight, view, places, sure=False)
+
+    def _fast_pass(self, gray: NDArray[np.uint8], view: View) -> tuple[list[_Place], bool]:
+        """Return what local features say, and whether that is sure."""
+        if not self._sparse:
+            return [], False
+        height, width = gray.shape
+        factor = self.references[0].feature_factor
+        features = extract(gray, factor, True, PHOTO_FEATURES)
+        estimator = voting_estimator(self.cfg.scale_range)
+        found = locate_features(features, width, height, self._sparse, estimator)
+        if found.vote is None:
+            return [], False
+        which = [one.name for one in self.references].index(found.reference)
+        return [self._close_to(view, found.vote.pose, which)], found.sure
 
     def _scales(self) -> tuple[float, ...]:
         """Return the scales that the coarse search tries: steps of some 6 %."""
@@ -151,17 +163,17 @@ class Localizer:
         step = self.cfg.rotation_step
         turns = step * np.array([-0.75, -0.375, 0.0, 0.375, 0.75])
         refiner, reach = self._refiners[which], 8
-        half = View(view.gray, view.weight, view.level)
-        found = [refiner.closer(half, guess, reach, turns, self._stretches()) for guess in guesses]
+        stretches = self._stretches()
+        found = [refiner.closer(view, guess, reach, turns, stretches) for guess in guesses]
         found.sort(key=lambda guess: -guess.score)
         fine = step * np.array([-0.2, -0.1, 0.0, 0.1, 0.2])
         first = [refiner.closer(view, guess, 3, fine) for guess in found[:_CLOSE]]
         return sorted(first + found[_CLOSE:], key=lambda guess: -guess.score)
 
-    def _stretches(self) -> NDArray[np.float64]:
+    def _stretches(self) -> tuple[float, ...]:
         if self.cfg.scale_range == 0:
-            return np.ones(1)
-        return np.exp(np.array([-0.03, -0.015, 0.0, 0.015, 0.03]))
+            return (1.0,)
+        return (0.97, 0.985, 1.0, 1.015, 1.03)
 
     def _answer(
         self,

@@ -51,6 +51,7 @@ FEATURES_PER_TILE = 6000
 
 _KIND = "reference"
 _LAYOUT = CubeConfig(codec="lz4", chunk=256, shard=1024)
+_SMALL = 4096  # pixels
 _ROW = 4096  # bytes in a row of the stored features
 
 
@@ -62,7 +63,7 @@ def build_reference(
     """Index a substrate or a mosaic.
 
     Args:
-        raster: An RGB raster (three or four bands of 8 bits, or one gray band), georeferenced or not.
+        raster: A picture: three or four bands of 8 bits, or one gray band, georeferenced or not.
         manifest: `NAME.manifest.json` to write, beside its store.
         sources: Raw files -> digests, recorded.
 
@@ -83,12 +84,15 @@ def build_reference(
             raise InputError(path, "it holds no data at all", "Give a picture that shows ground.")
         grid = Grid.of(dataset)
         valid_share = shown / (dataset.width * dataset.height)
-        features = _extract(stage.path, dataset.height, dataset.width)
+        # Small pictures have no pixels to spare; huge ones are searched at half their resolution.
+        factor = 2 if max(dataset.shape) > _SMALL else 1
+        features = _extract(stage.path, dataset.height, dataset.width, factor)
         units += _write_features(stage.path, features)
         content = {
             "width": dataset.width,
             "height": dataset.height,
             "features": len(features.points),
+            "feature_factor": factor,
             "valid_share": round(valid_share, 6),
         }
         facts = {"kind": _KIND, "grid": grid.to_dict() if grid.crs else None, **content}
@@ -110,6 +114,8 @@ class Reference:
         height: Rows.
         grid: Its georeference, or None.
         digest: Digest of its content.
+        whole: Whether all of it shows ground.
+        feature_factor: Reduction at which its local features were found.
     """
 
     def __init__(self, manifest: str | os.PathLike[str]) -> None:
@@ -121,6 +127,7 @@ class Reference:
         self.grid = Grid.from_dict(known.grid) if known.grid else None
         self.digest = known.digest
         self.whole = known.content["valid_share"] >= 1.0
+        self.feature_factor = int(known.content["feature_factor"])
         self._count = int(known.content["features"])
         self._store = store
         self._rgb = {level: StoredArray(store / f"rgb{level}") for level in LEVELS}
@@ -157,8 +164,8 @@ def _require_picture(path: str, dataset: DatasetReader) -> None:
     if dataset.count not in (1, 3, 4) or any(kind != "uint8" for kind in dataset.dtypes):
         raise InputError(
             path,
-            f"it has {dataset.count} bands of {dataset.dtypes[0]}, where a picture has one, three or "
-            "four of uint8",
+            f"it has {dataset.count} bands of {dataset.dtypes[0]}, where a picture has one, three "
+            "or four of uint8",
             "Convert it to an 8-bit RGB GeoTIFF or PNG.",
         )
 
@@ -220,25 +227,25 @@ def _least(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     height, width = valid.shape
     padded = np.pad(valid, ((0, -height % 4), (0, -width % 4)), mode="edge")
     rows, columns = padded.shape
-    return padded.reshape(rows // 4, 4, columns // 4, 4).all((1, 3))
+    return np.asarray(padded.reshape(rows // 4, 4, columns // 4, 4).all((1, 3)))
 
 
-def _extract(store: Path, height: int, width: int) -> Features:
-    """Return the local features of what was just written, at half resolution."""
-    half = StoredArray(store / "rgb2")
+def _extract(store: Path, height: int, width: int, factor: int) -> Features:
+    """Return the local features of what was just written, at full or half resolution."""
+    rgb = StoredArray(store / f"rgb{factor}")
     valid = StoredArray(store / "valid4")
+    grow = 4 // factor
 
     def read(
         y: int, x: int, rows: int, columns: int
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        bands = half.read(y, x, rows, columns)
-        coarse = valid.read(y // 2, x // 2, -(-rows // 2) + 1, -(-columns // 2) + 1)
-        fine = coarse.repeat(2, 0).repeat(2, 1)[y % 2 :, x % 2 :][:rows, :columns]
+        bands = rgb.read(y, x, rows, columns)
+        coarse = valid.read(y // grow, x // grow, rows // grow + 2, columns // grow + 2)
+        fine = coarse.repeat(grow, 0).repeat(grow, 1)[y % grow :, x % grow :][:rows, :columns]
         return np.ascontiguousarray(np.moveaxis(bands, 0, -1)), fine
 
-    return extract_tiled(
-        read, (height // 2, width // 2), factor=2, clahe=True, limit=FEATURES_PER_TILE
-    )
+    shape = (height // factor, width // factor)
+    return extract_tiled(read, shape, factor, clahe=True, limit=FEATURES_PER_TILE)
 
 
 def _write_features(store: Path, features: Features) -> list[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -94,7 +95,7 @@ class Refiner:
         guess: Guess,
         reach: int,
         turns: NDArray[np.float64],
-        stretches: NDArray[np.float64] = np.ones(1),
+        stretches: tuple[float, ...] = (1.0,),
     ) -> Guess:
         """Return the guess moved to the best correlation within `reach` pixels of the level.
 
@@ -107,7 +108,7 @@ class Refiner:
         """
         best: Guess | None = None
         for stretch in stretches:
-            found = self._one_scale(view, guess, reach, turns, guess.scale * float(stretch))
+            found = self._one_scale(view, guess, reach, turns, guess.scale * stretch)
             if best is None or found.score > best.score:
                 best = found
         assert best is not None
@@ -191,13 +192,13 @@ class Refiner:
         peak, row, column = (part.double().cpu().numpy() for part in refine_peak(scores))
         # A peak that towers over the rest of its patch has more to say than one of many.
         spread = (scores.flatten(1).std(1) + 1e-3).cpu().numpy()
-        middle = scores.flatten(1).mean(1).cpu().numpy()
-        say = np.clip((peak - middle) / spread - 1.5, 0.05, 4.0) * np.clip(peak, 0.02, 1.0)
+        usual = scores.flatten(1).mean(1).cpu().numpy()
+        say = np.clip((peak - usual) / spread - 1.5, 0.05, 4.0) * np.clip(peak, 0.02, 1.0)
         inner = (row > 0) & (row < 2 * reach) & (column > 0) & (column < 2 * reach)
         say = say * np.where(inner, 1.0, 0.3)
         moved = np.column_stack([column - reach, row - reach])
-        at = np.array(places) + (left + reach, top + reach)
-        at = at - (pose.x / level, pose.y / level)
+        middle = np.array([pose.x / level - left - reach, pose.y / level - top - reach])
+        at = np.array(places) - middle
         return _solve(pose, at, moved, say, level, free_scale)
 
     def _corner(
@@ -231,9 +232,9 @@ class Refiner:
     ) -> NDArray[np.float32]:
         """Return where a window shows ground, its border with holes left out."""
         shown = self.reference.valid(level, left - 3, top - 3, width + 6, height + 6)
-        import cv2
-
-        return cv2.erode(shown, np.ones((7, 7), np.uint8))[3:-3, 3:-3].copy()
+        return np.asarray(
+            cv2.erode(shown, np.ones((7, 7), np.uint8))[3:-3, 3:-3], np.float32
+        ).copy()
 
     def _tensor(self, gray: NDArray[np.uint8]) -> torch.Tensor:
         return torch.from_numpy(gray).to(self.device)[:, None].float().div_(255.0)
@@ -241,8 +242,6 @@ class Refiner:
 
 def gray_of(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return (height, width) uint8 luminance of an RGB picture."""
-    import cv2
-
     return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)  # type: ignore[return-value]
 
 
@@ -299,7 +298,7 @@ def _solve(
         normal = design.T @ (both * design) + 1e-9 * np.eye(design.shape[1])
         solution = np.linalg.solve(normal, design.T @ (both[:, 0] * target))
         softness = max(0.7 * softness, _SOFT_RESIDUAL)
-    residual = np.hypot(*(moved - rows @ solution).T)
+    residual = np.asarray(np.hypot(*(moved - rows @ solution).T))
     agrees = residual < _AGREE
     agreement = float((say * agrees).sum() / say.sum())
     variance = float((weight * residual**2).sum() / max(2 * weight.sum(), 1e-9))

@@ -6,6 +6,8 @@ factor, so one formula serves all levels.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -22,18 +24,20 @@ def reduce(picture: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
         return picture
     height, width = (factor * (side // factor) for side in picture.shape[:2])
     size = (width // factor, height // factor)
-    return cv2.resize(picture[:height, :width], size, interpolation=cv2.INTER_AREA)
+    return np.asarray(
+        cv2.resize(picture[:height, :width], size, interpolation=cv2.INTER_AREA), np.uint8
+    )
 
 
 def turn(
-    picture: NDArray[np.generic],
+    picture: NDArray[Any],
     angle: float,
     scale: float,
     size: tuple[int, int],
     center: tuple[float, float] | None = None,
     offset: tuple[float, float] = (0.0, 0.0),
     border: int = cv2.BORDER_REFLECT,
-) -> NDArray[np.generic]:
+) -> NDArray[Any]:
     """Return a picture as the substrate would show it, were it taken at this angle and scale.
 
     Args:
@@ -76,7 +80,7 @@ def turned_weight(
     """
     framed = np.zeros_like(weight)
     framed[margin:-margin, margin:-margin] = weight[margin:-margin, margin:-margin]
-    return turn(framed, angle, scale, size, border=cv2.BORDER_CONSTANT)  # type: ignore[return-value]
+    return turn(framed, angle, scale, size, border=cv2.BORDER_CONSTANT)
 
 
 def disk(side: int) -> NDArray[np.float32]:
