@@ -31,9 +31,13 @@ def to_degrees(grid: Grid, points: NDArray[np.float64]) -> NDArray[np.float64] |
         grid: Grid of the substrate.
         points: (..., 2) x and y in pixels from edges.
     """
-    place = to_map(grid, points)
+    return map_to_degrees(grid.crs, to_map(grid, points))
+
+
+def map_to_degrees(crs: str, place: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return map coordinates (..., 2) as longitude and latitude, or None where there is no way."""
     try:
-        way = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
+        way = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
         degrees = np.stack(way.transform(place[..., 0], place[..., 1]), axis=-1)
     except (CRSError, ProjError):  # a local system, of a plan or a simulated scene
         return None

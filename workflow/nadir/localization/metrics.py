@@ -4,9 +4,9 @@ The challenge scores a photo by the centers and the angles of its JSON files. A 
 int((left_top + right_bottom) / 2), cut off to whole pixels; the other two corners do not count.
 The formula was published as `1 - 0.7 * (|dx| / W + |dy| / H) / 2 + 0.3 * |da| / 359`: for want of
 parentheses a wrong angle *raises* the score, beyond 1 even, and 359 degrees against 1 count as
-358. Under it the middle of the substrate at 0 degrees, for every photo, gets 0.992 in the challenge's
-case (photos of 1024 pixels anywhere on 10496 x 10496). Corrected, the angle is subtracted and taken
-the short way round; that constant answer then gets 0.767.
+358. Under it the middle of the substrate at 0 degrees, for every photo, gets 0.992 in the case of
+the challenge (photos of 1024 pixels anywhere on 10496 x 10496). Corrected, the angle is subtracted
+and taken the short way round; that constant answer then gets 0.767.
 """
 
 from __future__ import annotations

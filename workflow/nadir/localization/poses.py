@@ -44,7 +44,8 @@ def pose_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
         field.name: np.nan if pa.types.is_floating(field.type) else "" for field in SCHEMA
     } | {"resolved": False}
     frame = pd.DataFrame([empty | row for row in rows], columns=SCHEMA.names)
-    return frame.astype({field.name: field.type.to_pandas_dtype() for field in SCHEMA})
+    kinds = {pa.string(): "str", pa.bool_(): "bool", pa.float64(): "float64"}
+    return frame.astype({field.name: kinds[field.type] for field in SCHEMA})
 
 
 def write_poses(path: str | os.PathLike[str], poses: pd.DataFrame) -> None:
