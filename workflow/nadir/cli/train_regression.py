@@ -11,10 +11,10 @@ from nadir.cli.options import (
     add_threads,
     cache_root,
     device,
-    read_json,
     section,
 )
 from nadir.config.localization import Regression
+from nadir.localization.casefile import read_case
 from nadir.localization.regression_train import train_regression
 
 
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
     """Run the command."""
     train_regression(
         options.photos,
-        read_json(options.case),
+        read_case(options.case).facts,
         method=section(options.cfg, "method", Regression),
         model=options.out.parent,
         history=options.history,

@@ -90,7 +90,13 @@ def decode_poses(outputs: NDArray[np.floating], substrate: tuple[int, int]) -> N
     """
     values = np.asarray(outputs, np.float64)
     center = 0.5 * (values[..., 0:2] + values[..., 2:4]) * substrate
-    return np.concatenate([center, values[..., 4:5] * 360.0 % 360.0], axis=-1)
+    return np.concatenate([center, full_turn(values[..., 4:5] * 360.0)], axis=-1)
+
+
+def full_turn(angles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return angles in degrees as ones from 0 to below 360."""
+    turned = angles % 360.0
+    return np.where(turned < 360.0, turned, 0.0)  # a tiny negative one is rounded to 360
 
 
 def average_answers(
@@ -109,7 +115,7 @@ def average_answers(
     turns = np.exp(1j * np.deg2rad(answers[..., 2]))
     direction = turns.mean(0)
     mean = answers.mean(0)
-    mean[:, 2] = np.rad2deg(np.angle(direction)) % 360.0
+    mean[:, 2] = full_turn(np.rad2deg(np.angle(direction)))
     if len(answers) == 1:
         return mean, np.full_like(mean, np.nan)
     away = answers - mean

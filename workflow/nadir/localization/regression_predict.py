@@ -18,11 +18,13 @@ from nadir.config.localization import Regression
 from nadir.errors import InputError
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS, Bundle, check_tensors, load_bundle
 from nadir.localization.photos import read_photo
+from nadir.localization.poses import pose_table
 from nadir.localization.regression import (
     RegressionNetwork,
     average_answers,
     build_regression,
     decode_poses,
+    full_turn,
 )
 from nadir.localization.regression_data import normalized, resize_photo
 from nadir.localization.regression_fit import TASK, member_tensor
@@ -98,7 +100,7 @@ class Regressor:
                     outputs = member(turned).cpu().numpy()
                 poses = decode_poses(outputs, self.substrate)
                 # The rows of a photo turned counter-clockwise run downwards in the photo.
-                poses[:, 2] = (poses[:, 2] - 90.0 * quarter) % 360.0
+                poses[:, 2] = full_turn(poses[:, 2] - 90.0 * quarter)
                 answers.append(poses)
         return np.stack(answers)
 
@@ -175,16 +177,12 @@ def regress_poses(regressor: Regressor, photos: pd.DataFrame) -> pd.DataFrame:
     """
     paths = tqdm(photos["path"], desc="regression", unit="photo", disable=None)
     poses, spread = regressor.answer(read_photo(path) for path in paths)
-    unknown = np.full(len(photos), np.nan)
-    return pd.DataFrame(
-        {
-            "photo": photos["photo"].to_numpy(),
-            **dict(zip(("x", "y", "angle"), poses.T, strict=True)),
-            "scale": np.full(len(photos), regressor.scale),
-            **dict(zip(("sd_x", "sd_y", "sd_angle"), spread.T, strict=True)),
-            **{name: unknown for name in ("cov_xy", "cov_xa", "cov_ya", "margin", "probability")},
-            "resolved": np.zeros(len(photos), bool),
-            "reference": "",
-            "stage": "regression",
-        }
+    names = ("x", "y", "angle", "sd_x", "sd_y", "sd_angle")
+    fixed = {"scale": regressor.scale, "stage": "regression"}
+    rows = np.column_stack([poses, spread]).tolist()
+    return pose_table(
+        [
+            {"photo": photo, **dict(zip(names, row, strict=True)), **fixed}
+            for photo, row in zip(photos["photo"], rows, strict=True)
+        ]
     )
