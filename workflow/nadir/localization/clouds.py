@@ -63,7 +63,7 @@ def _blur(values: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
 
 
 def _relative(values: NDArray[np.float32], to: NDArray[np.float32]) -> NDArray[np.float32]:
-    return values / np.maximum(to, np.float32(0.05))
+    return np.asarray(values / np.maximum(to, 0.05), np.float32)
 
 
 def _rise(values: NDArray[np.float32], middle: float, width: float) -> NDArray[np.float32]:
