@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,8 @@ def write_geopackage(path: str | os.PathLike[str], footprints: gpd.GeoDataFrame)
     before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _TIME})
     try:
-        with atomic_path(path, ".gpkg") as temporary:
+        with atomic_path(path, ".gpkg") as temporary, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'crs' was not provided")  # the description says so
             pyogrio.write_dataframe(
                 footprints,
                 temporary,
@@ -103,7 +105,8 @@ def write_geopackage(path: str | os.PathLike[str], footprints: gpd.GeoDataFrame)
 def write_geojson(path: str | os.PathLike[str], footprints: gpd.GeoDataFrame, case: Case) -> None:
     """Write footprints as GeoJSON: longitude and latitude as RFC 7946 has it, where there are such.
 
-    Otherwise coordinates are map coordinates or pixels, and the foreign member `coordinates` says
+    Otherwise coordinates are map coordinates or pixels, and the foreign member
+    `coordinate_system` says
     so in words.
 
     Args:
@@ -131,7 +134,7 @@ def write_geojson(path: str | os.PathLike[str], footprints: gpd.GeoDataFrame, ca
     ]
     document: dict[str, Any] = {"type": "FeatureCollection", "features": features}
     if said:
-        document["coordinates"] = said
+        document["coordinate_system"] = said
     write_json(Path(path), document)
 
 
