@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from nadir.localization.figures_look import (
@@ -98,12 +99,13 @@ def chosen(outcomes: pd.DataFrame, most: int = 12) -> pd.DataFrame:
 
     Args:
         outcomes: From `outcomes_of`.
-        most: Rows at most. Up to half are wrong ones (the largest errors first), a quarter flagged
-            (the least sure first), the rest right ones spread evenly over their errors.
+        most: Rows at most. Up to half are wrong ones (those that were not flagged first, then the
+            largest errors), a quarter flagged (the least sure first), the rest right ones spread
+            evenly over their errors.
     """
     named = outcomes.sort_values("photo", kind="stable")
     wrong = named[named["outcome"].isin(OUTCOMES[2:4])]
-    wrong = wrong.sort_values("center", ascending=False, kind="stable")
+    wrong = wrong.sort_values(["resolved", "center"], ascending=False, kind="stable")
     flagged = named[named["outcome"].isin(OUTCOMES[1:2]) | _unknown_and_flagged(named)]
     flagged = flagged.sort_values("probability", kind="stable")
     rest = named.drop(index=wrong.index.union(flagged.index))
@@ -156,7 +158,8 @@ def draw_sheet(panels: Sequence[Panel], path: str | PathLike[str], title: str = 
         _draw_panel(block.subplots(1, 3), panel)
         block.suptitle(_heading(panel), x=0.02, ha="left", fontsize=8.5)
     counts = {name: sum(panel.outcome == name for panel in panels) for name in OUTCOMES}
-    outcome_legend(figure, counts)
+    truth = Line2D([], [], color=INK, linestyle=(0, (3, 2)), label="true footprint")
+    outcome_legend(figure, counts, [truth] if any(panel.truth for panel in panels) else [])
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     save_png(figure, path)
