@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from nadir.simulate.buildings import BX, BY
-from nadir.simulate.crowns import collect_crowns
+from nadir.simulate.buildings import BAX, BAY, BCOS, BSIN, BX, BY
+from nadir.simulate.crowns import RADIUS, TX, TY, collect_crowns
 from nadir.simulate.epochs import Epoch, exists, is_built, local
 from nadir.simulate.grain import grain_tiles
 from nadir.simulate.ground import lattice, paint_ground
@@ -66,6 +66,28 @@ def _standing(buildings, sites, hashes, epoch, seed):
             u, v = local(sites[own], x, y)
             block = block_hash(sites[own], hashes[own], u, v, seed)
             out[k] = is_built(sites[own], hashes[own], block, epoch)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _beside(crowns, buildings):
+    """Return (n,) bool: which crowns have their trunk off the buildings."""
+    out = np.ones(len(crowns), np.bool_)
+    order = np.argsort(crowns[:, TY])
+    south = crowns[order, TY]
+    for k in range(len(buildings)):
+        b = buildings[k]
+        reach = np.hypot(b[BAX], b[BAY]) + 1.0
+        first = np.searchsorted(south, b[BY] - reach)
+        last = np.searchsorted(south, b[BY] + reach)
+        for n in order[first:last]:
+            dx, dy = crowns[n, TX] - b[BX], crowns[n, TY] - b[BY]
+            if abs(dx) > reach:
+                continue
+            u, v = dx * b[BCOS] + dy * b[BSIN], dy * b[BCOS] - dx * b[BSIN]
+            margin = 0.4 + 0.4 * crowns[n, RADIUS]
+            if abs(u) < b[BAX] + margin and abs(v) < b[BAY] + margin:
+                out[n] = False
     return out
 
 
@@ -147,12 +169,12 @@ def render_aerial(
     at = (top - _HALO, left - _HALO)
     slopes = _ground_slopes(world, wide)
     paint_roofs(houses, *wide[:3], height, owner, color, *at, tiles, sun, table, salt, variation)
-    roofs = owner > 0
     crowns, grown = collect_crowns(world, epoch, *edges)
+    clear = _beside(crowns, houses)
+    crowns, grown = crowns[clear], grown[clear]
     paint_crowns(crowns, grown, *wide[:3], height, color, *at, tiles, sun, table, salt, variation)
     shadow = _shadows(height, slopes, sun, step)
     shade(color, height, shadow, slopes[0], slopes[1], _AMBIENT, sun, *at)
-    del roofs
     here = (slice(top, top + rows), slice(left, left + columns))
     return Aerial(
         _expose(color, _TAPS, _tone_curve()), height[here].copy(), owner[here].copy(), houses

@@ -155,7 +155,7 @@ def _put(table, hashes, n, x, y, species, g, epoch):
     size = draw(g, 8)
     if species == M_SHRUB:
         radius, tall = 0.6 + 0.9 * size, 0.7 + 1.3 * size
-    elif species == M_OLIVE or species == M_ALMOND:
+    elif species in (M_OLIVE, M_ALMOND):
         radius, tall = 1.7 + 0.9 * size, 3.0 + 1.5 * size
     elif species == M_CONIFER:
         radius, tall = 1.7 + 1.3 * size, 6.0 + 8.0 * draw(g, 9)
@@ -191,7 +191,7 @@ def _collect(
             if coast < BEACH or river < 1.0:
                 continue
             k = site_at(sites, x, y)
-            species, moved_x, moved_y = NONE, 0.0, 0.0
+            species = NONE
             if k >= 0:
                 species = _in_site(sites[k], site_hashes[k], x, y, g, bush, seed, epoch)
             else:

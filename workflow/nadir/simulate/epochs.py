@@ -110,7 +110,7 @@ def is_built(site, h, block, epoch):
         epoch: From `Epoch.table`.
     """
     kind = site[KIND]
-    if kind == SUBURB or kind == INDUSTRY:
+    if kind in (SUBURB, INDUSTRY):
         return exists(h, 71, 0.25, 0.0, epoch)
     return kind != TOWN or exists(block, 71, 0.15, 0.02, epoch)
 

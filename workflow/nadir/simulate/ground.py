@@ -92,7 +92,7 @@ def _field(district, parcel, u, v, edge, rough, epoch, salt):
         crop = _crop(district, parcel, epoch, salt)
         gain = 1.0
         summer = epoch[SEASON] > 0.5
-        if crop == M_CEREAL or crop == M_RAPESEED:
+        if crop in (M_CEREAL, M_RAPESEED):
             width = 18.0 + 6.0 * draw(parcel, 15)
             at = u - width * np.floor(u / width)
             if abs(abs(at - 0.5 * width) - 0.9) < 0.3:
@@ -100,7 +100,7 @@ def _field(district, parcel, u, v, edge, rough, epoch, salt):
             elif summer:
                 lane = u / 6.0 - np.floor(u / 6.0)
                 gain = 1.0 + 0.12 * (abs(lane - 0.5) - 0.25)  # swaths of the harvester
-        elif crop == M_MAIZE or crop == M_SUNFLOWER:
+        elif crop in (M_MAIZE, M_SUNFLOWER):
             gain = 1.0 + 0.08 * np.sin(2.0 * np.pi * u / 1.5)
         mixed = M_SOIL if crop != M_SOIL else M_FALLOW
         return crop, mixed, 0.05 + 0.12 * draw(parcel, 16), gain, 1.0
@@ -152,7 +152,7 @@ def _road(code, x, y, seed):
         return M_GRAVEL, M_SOIL, 0.2, h
     if code == MEDIAN:
         return M_SHRUB, M_DRY, 0.35, h
-    return M_DRY, M_GRAVEL, 0.35, h
+    return M_DRY, M_SOIL, 0.3, h
 
 
 @njit(cache=True, nogil=True)
@@ -212,7 +212,8 @@ def paint_ground(
             rough = sample(tiles, SOFT, x, y, zero)
             coast = lattice(fields, 0, fr, fc, tx, ty) + 0.4 * rough
             river = lattice(fields, 1, fr, fc, tx, ty) + 0.4 * rough
-            u, v, h, share, gain, streaks = x, y, seed, 0.0, 1.0, 0.0
+            u, v, h, share, gain, streaks, blur = x, y, seed, 0.0, 1.0, 0.0, 0.0
+            white = 0.0
             if coast <= 0.0:
                 mat, mixed = M_SEA, M_SEA
                 gain = 1.0 + 0.9 * smoothstep(-14.0, 0.0, coast)  # shallows, then surf
@@ -220,6 +221,7 @@ def paint_ground(
                     gain += 1.6
             elif road[r, c] > 0:
                 mat, mixed, share, h = _road(road[r, c], x, y, seed)
+                white = max(paint[r, c], 0.0)
                 if paint[r, c] < 0.0:
                     gain = 1.0 + 0.5 * paint[r, c]
             elif river <= 0.0:
@@ -248,6 +250,10 @@ def paint_ground(
                     mat, mixed, share, gain, streaks = _field(
                         districts[dr, dc], parcel, u, v, edge, rough, epoch, salt
                     )
+                    if streaks == 1.0:  # thin spots of a crop, and its slow changes of vigor
+                        blur = 1.3
+                        gain += 0.10 * gradient_noise(u / 31.0, v / 47.0, 591, of_year(h, salt))
+                        gain += 0.08 * gradient_noise(u / 43.0, v / 37.0, 592, h)
                 elif river < 22.0:
                     bar = gradient_noise(x / 160.0, y / 160.0, 551, seed) > 0.22
                     bar = bar and river < 16.0 + rough
@@ -263,13 +269,12 @@ def paint_ground(
             soft = sample_year(tiles, SOFT, u, v, h, epoch, salt)
             weight = 0.0
             if share > 0.0:
-                weight = smoothstep(-0.5, 0.5, soft + 3.2 * (share - 0.5))
+                weight = smoothstep(-0.5 - blur, 0.5 + blur, soft + 3.2 * (share - 0.5))
             texture = ROUGH[mat, 0] * soft
             texture += ROUGH[mat, 1] * sample_year(tiles, FINE, u, v, h, epoch, salt)
             if streaks > 0.0:
                 texture += streaks * ROUGH[mat, 2] * sample_year(tiles, ROWS, u, v, h, epoch, salt)
             gain *= max(1.0 + texture, 0.2)
-            white = max(paint[r, c], 0.0) if road[r, c] == SURFACE else 0.0
             for band in range(3):
                 value = gain * (one[band] + weight * (two[band] - one[band]))
                 out[r, c, band] = value + white * (0.36 - value)

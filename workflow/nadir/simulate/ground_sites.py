@@ -216,10 +216,10 @@ def _estate(site, h, u, v, seed, salt):
         return M_ASPHALT, M_CONCRETE, 0.08, lot, 1.0
     stack = hash_cell(np.int64(np.floor(fu / 7.0)), np.int64(np.floor(fv / 3.4)), 564, lot)
     stack = of_year(stack, salt)
-    if draw(stack, 1) < 0.07 and 0.4 < fv - 3.4 * np.floor(fv / 3.4) < 2.9:
-        if fu - 7.0 * np.floor(fu / 7.0) < 6.2:  # containers
-            box = CAR_RED if draw(stack, 2) < 0.3 else CAR_BLUE if draw(stack, 2) < 0.6 else M_METAL
-            return box, box, 0.0, stack, 0.9
+    across, along = fv - 3.4 * np.floor(fv / 3.4), fu - 7.0 * np.floor(fu / 7.0)
+    if draw(stack, 1) < 0.07 and 0.4 < across < 2.9 and along < 6.2:  # containers
+        box = CAR_RED if draw(stack, 2) < 0.3 else CAR_BLUE if draw(stack, 2) < 0.6 else M_METAL
+        return box, box, 0.0, stack, 0.9
     if use < 0.5:
         return M_GRAVEL, M_SOIL, 0.35, lot, 1.0
     slab = 1.0 + 0.12 * (draw(hash_cell(np.int64(fu / 6.0), np.int64(fv / 6.0), 565, lot), 1) - 0.5)
@@ -276,8 +276,11 @@ def site_floor(site, h, x, y, wiggle, seed, epoch, salt):
         return _pit(site, h, u, v, x, y, wiggle, seed)
     if kind == site_kinds.BARE:
         ground = draw(h, 7)
-        if abs(gradient_noise(x / 46.0, y / 46.0, 538, seed)) + 0.02 * wiggle < 0.07:
-            return M_ROCK, M_SHRUB, 0.55, h, 0.9
+        bend = 9.0 * gradient_noise(x / 21.0, y / 21.0, 566, seed)
+        gully = abs(gradient_noise((x + bend) / 46.0, (y - bend) / 46.0, 538, seed))
+        width = 0.05 + 0.05 * gradient_noise(x / 70.0, y / 70.0, 567, seed) + 0.015 * wiggle
+        if gully < width:
+            return M_ROCK if ground < 0.6 else M_SOIL, M_SHRUB, 0.4, h, 0.8
         if ground < 0.25:
             return M_ROCK, M_SOIL, 0.4, h, 1.0
         return (

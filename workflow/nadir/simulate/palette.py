@@ -36,9 +36,11 @@ COLORS = np.concatenate(
 )
 """(season, material or small thing, 3) reflectance, 0 to 1."""
 
-_BRIGHT = np.array([0.15, 0.17, 0.12, 0.24])
-_WARM = np.array([0.07, 0.08, 0.06, 0.10])
-_FAMILIES = np.concatenate([FAMILY, np.full(len(_SMALL), 2)])
+_PAVED = 4  # a family of its own here: roads differ less than roofs
+_BRIGHT = np.array([0.15, 0.17, 0.12, 0.24, 0.13])
+_WARM = np.array([0.07, 0.08, 0.06, 0.10, 0.025])
+_FAMILIES = np.concatenate([FAMILY, np.full(len(_SMALL), _PAVED)])
+_FAMILIES[[Material.ASPHALT, Material.CONCRETE]] = _PAVED
 
 _ROUGH = {
     Material.CEREAL: (0.09, 0.07, 0.06),

@@ -18,7 +18,7 @@ from nadir.simulate.world import World
 
 _DAY_TAG, _PHOTO_TAG, _FIELD_TAG = 9201, 9202, 811
 _WAVE = 600.0  # wavelength of the displacement between dates, in pixels
-_SPREAD = 0.42  # root mean square of the noise that it is made of
+_SPREAD = 0.324  # root mean square of the noise that it is made of
 _CUBIC = 3  # pixels that interpolation reads beyond a position
 
 

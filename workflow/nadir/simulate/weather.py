@@ -34,7 +34,7 @@ def _ramp(field, low, high):
 
 def cloud_layers(
     side: int, cover: float, shift: tuple[float, float], seed: int, pixel: float
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the clouds over a photo and the shadows of the same clouds beside them.
 
     Args:
@@ -45,7 +45,8 @@ def cloud_layers(
         pixel: Size of a pixel in metres.
 
     Returns:
-        Opacity of clouds and darkness of shadows, each (side, side) float32 in 0 to 1.
+        Opacity of clouds, darkness of their shadows on the ground and light on the clouds' own
+        relief, each (side, side) float32 in 0 to 1.
     """
     n = -(-side // _COARSE)
     size = _CLOUD_SIZE * 0.5 / pixel * (1.0 + side / 512.0)
@@ -53,12 +54,16 @@ def cloud_layers(
     field = _swellings(n, n, float(_COARSE), 0.0, 0.0, size, mixed)
     level = float(np.quantile(field, 1.0 - cover))
     moved = _swellings(n, n, float(_COARSE), -shift[0], -shift[1], size, mixed)
-    layers = _ramp(field, level - 0.16, level + 0.2), _ramp(moved, level - 0.1, level + 0.3)
-    cloud, shadow = (
+    layers = (
+        _ramp(field, level - 0.16, level + 0.2),
+        _ramp(moved, level - 0.1, level + 0.3),
+        _ramp(field - 0.6 * (moved - field), level - 0.2, level + 1.1),
+    )
+    cloud, shadow, relief = (
         cv2.resize(layer, (side, side), interpolation=cv2.INTER_CUBIC).clip(0.0, 1.0)
         for layer in layers
     )
-    return cloud, cv2.GaussianBlur(shadow, (0, 0), 2.0)
+    return cloud, cv2.GaussianBlur(shadow, (0, 0), 2.0), relief
 
 
 def add_clouds(
@@ -83,12 +88,12 @@ def add_clouds(
     far = (60.0 + 140.0 * rng.random()) / pixel
     seed = int(rng.integers(2**62))
     shift = (far * sun[0], far * sun[1])
-    cloud, shadow = cloud_layers(image.shape[0], cover, shift, seed, pixel)
+    cloud, shadow, relief = cloud_layers(image.shape[0], cover, shift, seed, pixel)
     thick = 0.82 + 0.18 * rng.random()
     image *= 1.0 - 0.55 * shadow[..., None] * np.array([1.0, 0.97, 0.9], np.float32)
     white = 0.86 + 0.12 * rng.random()
     veil = thick * cloud[..., None]
-    body = white * (0.86 + 0.14 * cloud[..., None])
+    body = white * (0.8 + 0.2 * relief[..., None])
     image += veil * (body - image)
     return float((thick * cloud >= 0.5).mean())
 
@@ -104,7 +109,7 @@ def develop(image: np.ndarray, day: np.random.Generator, rng: np.random.Generato
     Returns:
         uint8 RGB of the same shape, after JPEG compression.
     """
-    gain = (0.95 + 0.1 * day.random(3)) * (0.97 + 0.06 * rng.random(3))
+    gain = (0.96 + 0.08 * day.random(3)) * (0.98 + 0.04 * rng.random(3))
     gain *= (0.9 + 0.25 * day.random()) * (0.92 + 0.16 * rng.random())
     gamma = (0.85 + 0.3 * day.random()) * (0.95 + 0.1 * rng.random())
     vivid = (0.75 + 0.4 * day.random()) * (0.92 + 0.16 * rng.random())
