@@ -60,7 +60,7 @@ def sensor(picture: Picture, random: Generator) -> Picture:
         haze = random.uniform(0, 0.35)
         shown = shown * (1 - haze) + 0.78 * haze
     if random.random() < 0.6:
-        shown = cv2.GaussianBlur(shown, (0, 0), random.uniform(0.3, 1.0))
+        shown = np.asarray(cv2.GaussianBlur(shown, (0, 0), random.uniform(0.3, 1.0)), np.float32)
     noise = random.standard_normal(shown.shape).astype(np.float32)
     return shown + random.uniform(0.003, 0.03) * noise
 

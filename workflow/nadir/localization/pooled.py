@@ -1,0 +1,160 @@
+"""Locating all photos of a case: each alone, then those in doubt on the mosaic of the sure ones."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from nadir.config.localization import SearchConfig
+from nadir.localization.coarse import Describe
+from nadir.localization.confidence import Confidence
+from nadir.localization.localizer import Answer, Localizer
+from nadir.localization.mosaic import PlacedPhoto, write_mosaic
+from nadir.localization.photos import poses_of, read_photo
+from nadir.localization.pose import angle_difference
+from nadir.localization.references import Reference, build_reference
+from nadir.raster.grid import Grid
+
+log = logging.getLogger(__name__)
+
+RIGHT_PX, RIGHT_DEG = 10.0, 1.0
+"""What counts as right: error of the center in substrate pixels, and of the angle in degrees."""
+
+NEIGHBORS = "neighbors"
+"""Name of the mosaic of located photos as a reference, and of its stage."""
+
+_LEAST_SURE = 2  # sure photos from which a mosaic of them can help
+
+
+def locate_all(
+    photos: pd.DataFrame,
+    references: Sequence[Reference],
+    cfg: SearchConfig,
+    describe: Describe,
+    *,
+    device: torch.device,
+    threads: int = 1,
+) -> list[Answer]:
+    """Locate photos.
+
+    Args:
+        photos: Rows of the photo table to answer. Poses of the split `validation` are used to
+            calibrate the confidence, and for nothing else.
+        references: The substrate first, then mosaics.
+        cfg: How to search.
+        describe: How cells are described.
+        device: Where to compute.
+        threads: Photos at a time, where the device is the CPU.
+
+    Returns:
+        One answer a row.
+    """
+    scale = photos["scale"].dropna()
+    scale_known = float(scale.median()) if len(scale) else 1.0
+    side = int(photos[["width", "height"]].to_numpy().max())
+
+    def localizer(over: Sequence[Reference]) -> Localizer:
+        return Localizer(over, cfg, side, describe, device=device, scale=scale_known)
+
+    workers = threads if device.type == "cpu" else 1
+    paths = photos["path"].tolist()
+    answers = _locate(localizer(references), paths, workers, "locate")
+    if cfg.joint:
+        answers = _jointly(photos, answers, references[0], localizer, workers)
+    return _calibrated(answers, photos, cfg.precision)
+
+
+def _locate(localizer: Localizer, paths: list[str], workers: int, title: str) -> list[Answer]:
+    """Return the answers of photos, in order."""
+
+    def one(path: str) -> Answer:
+        return localizer.locate(read_photo(path))
+
+    with ThreadPoolExecutor(workers) as pool:
+        done: Iterable[Answer] = pool.map(one, paths)
+        return list(tqdm(done, total=len(paths), desc=title, unit="photo", disable=None))
+
+
+def _jointly(
+    photos: pd.DataFrame,
+    answers: list[Answer],
+    substrate: Reference,
+    localizer: Callable[[Sequence[Reference]], Localizer],
+    workers: int,
+) -> list[Answer]:
+    """Look for photos in doubt on mosaics of the sure ones, until no more become sure.
+
+    Photos of one flight share season, light and even clouds: a sure neighbor shows a doubtful photo
+    more of itself than the substrate does.
+    """
+    for _ in range(3):
+        doubtful = [k for k, answer in enumerate(answers) if not answer.resolved]
+        sure = [k for k, answer in enumerate(answers) if answer.resolved]
+        if not doubtful or len(sure) < _LEAST_SURE:
+            break
+        with tempfile.TemporaryDirectory(prefix="nadir-") as folder:
+            mosaic = Path(folder) / f"{NEIGHBORS}.tif"
+            placed = list(_placed(photos.iloc[sure], [answers[k] for k in sure]))
+            grid = substrate.grid or Grid("", (1, 0, 0, 0, 1, 0), substrate.height, substrate.width)
+            write_mosaic(placed, grid, mosaic, workers)
+            manifest = mosaic.with_name(f"{NEIGHBORS}.manifest.json")
+            build_reference(mosaic, manifest)
+            again = _locate(
+                localizer([Reference(manifest)]),
+                photos["path"].iloc[doubtful].tolist(),
+                workers,
+                NEIGHBORS,
+            )
+        gained = 0
+        for k, answer in zip(doubtful, again, strict=True):
+            if answer.probability > answers[k].probability:
+                gained += answer.resolved
+                answers[k] = replace(answer, stage=NEIGHBORS)
+        log.info("neighbors: %d of %d doubtful photos became sure", gained, len(doubtful))
+        if not gained:
+            break
+    return answers
+
+
+def _placed(photos: pd.DataFrame, answers: list[Answer]) -> Iterator[PlacedPhoto]:
+    for row, answer in zip(photos.itertuples(index=False), answers, strict=True):
+        yield PlacedPhoto(
+            str(row.photo), str(row.path), answer.pose, int(row.width), int(row.height)
+        )
+
+
+def _calibrated(answers: list[Answer], photos: pd.DataFrame, precision: float) -> list[Answer]:
+    """Return the answers with probabilities fitted to the photos whose truth is known."""
+    known = (photos["split"] == "validation").to_numpy() & photos["x"].notna().to_numpy()
+    chosen = [k for k in np.flatnonzero(known) if answers[k].stage != "none"]
+    truth = [poses_of(photos.iloc[[k]])[0] for k in chosen]
+    right = np.array(
+        [
+            np.hypot(answers[k].pose.x - pose.x, answers[k].pose.y - pose.y) <= RIGHT_PX
+            and float(angle_difference(answers[k].pose.angle, pose.angle)) <= RIGHT_DEG
+            for k, pose in zip(chosen, truth, strict=True)
+        ],
+        bool,
+    )
+    confidence = Confidence.fitted([answers[k].evidence for k in chosen], right)
+    log.info(
+        "confidence: fitted to %d photos with known position, %d right", len(chosen), right.sum()
+    )
+    return [_weighed(answer, confidence, precision) for answer in answers]
+
+
+def _weighed(answer: Answer, confidence: Confidence, precision: float) -> Answer:
+    """Return an answer with its probability."""
+    if answer.stage == "none":
+        return answer
+    probability = confidence.probability(answer.evidence)
+    return replace(answer, probability=probability, resolved=probability >= precision)
