@@ -133,6 +133,7 @@ def test_holes_sizes_and_empty_photos_are_stated(tmp_path: Path) -> None:
     write_case(folder)
     ground = picture()
     ground[:26] = 0
+    ground[100, :, 1] = 0  # dark in one band alone is no hole
     write_ground(folder / "original.tiff", ground, nodata=0)
     Image.new("RGB", (64, 48), (90, 120, 60)).save(folder / "test" / "img" / "t00.png")
     noise = np.random.default_rng(0).integers(200, 230, (48, 64, 1), np.uint8).repeat(3, 2)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nadir.localization.conventions import Conventions, infer_conventions
 from nadir.localization.pose import CORNERS, Pose, angle_difference, index_matrix
-from nadir.localization.records import parse_record
+from nadir.localization.records import Record, parse_record
 
 SIZE = (64, 48)
 poses = st.builds(
@@ -79,16 +79,32 @@ def test_angles_cut_off_to_whole_degrees_leave_half_a_degree() -> None:
     assert infer_conventions(records, sizes).offset == 0.5
 
 
-def test_strays_do_not_spoil_the_fit_and_are_named() -> None:
-    records, sizes = located(Conventions(sign=-1, offset=90))
-    records["p007"] = parse_record(
-        {**Conventions(sign=-1, offset=90).to_record(Pose(500, 500, 10), *SIZE), "angle": 200}, "f"
-    )
+@pytest.mark.parametrize("by", [20, 120, 180, 240])
+def test_strays_do_not_spoil_the_fit_and_are_named(by: int) -> None:
+    told = Conventions(sign=-1, offset=90)
+    records, sizes = located(told, count=12)
+    strays = ["p001", "p004", "p007"]
+    for name in strays:
+        record = records[name]
+        records[name] = Record(record.corners, (record.angle + by) % 360)
     found = infer_conventions(records, sizes)
     assert (found.sign, found.offset) == (-1, 90.0)
     faults = {name: found.fault(records[name], *SIZE, f"{name}.json") for name in records}
-    assert [name for name, fault in faults.items() if fault] == ["p007"]
-    assert "p007.json" in str(faults["p007"]) and "angle 200" in str(faults["p007"])
+    assert [name for name, fault in faults.items() if fault] == strays
+    assert "p007.json" in str(faults["p007"]) and "but its angle" in str(faults["p007"])
+
+
+def test_two_photos_tell_the_sense_unless_they_are_opposite() -> None:
+    for angles, known in (((10.0, 50.0), True), ((0.0, 180.0), False)):
+        records = {
+            str(angle): parse_record(
+                Conventions(sign=-1).to_record(Pose(500, 500, angle), *SIZE), "f"
+            )
+            for angle in angles
+        }
+        found = infer_conventions(records, dict.fromkeys(records, SIZE))
+        assert found.sign_known == known
+        assert found.sign == (-1 if known else 1)
 
 
 def test_upright_corners_are_told_from_turned_ones() -> None:

@@ -22,6 +22,7 @@ from nadir.localization.records import Record, fit_pose
 _ROUNDING = 1.0 / np.sqrt(12.0)  # standard deviation of what rounding to whole numbers cuts off
 _ENOUGH = 8  # located photos from which half a pixel at the border can be told
 _STRAY = 5.0  # degrees beyond which a photo has no say in the fit
+_TRIED = 1000  # photos that are tried as a first guess
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def infer_conventions(
     """Infer what the records of located photos mean.
 
     The direction of corners is fitted against `angle` on the circle, for both signs; the sign
-    that leaves less is taken, OpenCV's where both do alike.
+    that more photos agree with is taken, OpenCV's where it makes no difference.
 
     Args:
         records: Photo -> record; corners must be rectangles (`records.check_rectangle`).
@@ -208,9 +209,9 @@ def infer_conventions(
     if _are_upright(directions, angles, np.rad2deg(1.5 / (scales * sides))):
         return Conventions("upright", sign=sign or 1, sign_known=sign is not None, **common)
     fits = {way: _fit_offset(directions - way * angles) for way in ((sign,) if sign else (1, -1))}
-    known = sign is not None or abs(fits[1][1] - fits[-1][1]) > 0.01
-    way = sign or (max(fits, key=lambda key: fits[key][1]) if known else 1)
-    offset, _, kept = fits[way]
+    known = sign is not None or len(fits[1][1]) != len(fits[-1][1])
+    way = max(fits, key=lambda key: len(fits[key][1]))
+    offset, kept = fits[way]
     rounding = np.hypot(_ROUNDING, kept.std()) / np.sqrt(len(kept))
     offset = _plain_offset(offset, 3 * float(rounding))
     left = wrapped(directions - way * angles - offset)
@@ -244,21 +245,19 @@ def _are_upright(
     return bool(upright[turned].mean() > 0.5)
 
 
-def _fit_offset(
-    gaps: NDArray[np.float64],
-) -> tuple[float, float, NDArray[np.float64]]:
-    """Return circular mean without strays, resultant length (0 to 1), and kept deviations."""
-    turns = np.exp(1j * np.deg2rad(gaps))
-    length = float(abs(turns.mean()))
-    offset = float(np.rad2deg(np.angle(turns.mean())))
-    kept = wrapped(gaps - offset)
+def _fit_offset(gaps: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    """Return the offset that most photos agree on, and what it leaves of theirs, in degrees.
+
+    The first guess is the photo with most others near it: a mean would follow strays.
+    """
+    tried = gaps[:_TRIED]
+    support = [np.count_nonzero(np.abs(wrapped(gaps - guess)) <= _STRAY) for guess in tried]
+    offset = float(tried[int(np.argmax(support))])
     for _ in range(3):
-        near = np.abs(wrapped(gaps - offset)) <= _STRAY
-        if not near.any():
-            break
-        offset = float(np.rad2deg(np.angle(turns[near].mean())))
-        kept = wrapped(gaps - offset)[near]
-    return offset % 360.0, length, kept
+        left = wrapped(gaps - offset)
+        offset += float(left[np.abs(left) <= _STRAY].mean())
+    left = wrapped(gaps - offset)
+    return offset % 360.0, left[np.abs(left) <= _STRAY]
 
 
 def _plain_offset(offset: float, tolerance: float) -> float:

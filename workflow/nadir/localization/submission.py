@@ -55,7 +55,7 @@ def pack_poses(
         OutputError: When the disk is full or not writable. No archive is left then.
     """
     answers = aligned(poses, photos, source)
-    tests = photos[photos["split"] == "test"].sort_values("photo")
+    tests = photos[photos["split"] == "test"]
     if tests.empty:
         raise InputError(path, "there is no test photo to answer", "Put photos into `test`.")
     worth = dry_score(answers, photos, case)
