@@ -101,15 +101,34 @@ def of_input(error: InputError) -> Problem:
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the entries of OpenAPI for answers that are problems."""
+    """Return the entries of OpenAPI for answers that are problems; see `describe_problems`."""
     return {
-        status: {
-            "model": ProblemDocument,
-            "description": _TITLES.get(status, HTTPStatus(status).phrase),
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
-        }
+        status: {"description": _TITLES.get(status, HTTPStatus(status).phrase)}
         for status in statuses
     }
+
+
+def describe_problems(document: dict[str, Any]) -> dict[str, Any]:
+    """Say in an OpenAPI document that every error is a problem document.
+
+    FastAPI would describe errors under the media type of results, and the validation of
+    parameters in a form of its own.
+
+    Args:
+        document: The document; changed in place.
+    """
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, reply in operation["responses"].items():
+                if status >= "400":
+                    reply["content"] = content
+                    reply["description"] = _TITLES.get(int(status), HTTPStatus(int(status)).phrase)
+    return document
 
 
 def install_handlers(app: FastAPI) -> None:

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from PIL import Image
+
 from nadir.errors import InputError
 
 KEY_VARIABLE, KEY_FILE_VARIABLE = "NADIR_API_KEY", "NADIR_API_KEY_FILE"
 """Environment variables that hold the key, and the path of a file that holds it."""
 
 _SHORTEST_KEY = 8
+_MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,12 @@ class Settings:
             value, least = getattr(self, item.name), 0 if "queue" in item.name else 1
             if item.name != "api_key" and not value >= least:
                 raise InputError(item.name, f"{value} is less than {least}", "Give a larger value.")
+        if self.max_pixels > _MOST_PIXELS:
+            raise InputError(
+                "max_pixels",
+                f"{self.max_pixels} are more than the {_MOST_PIXELS} pixels that Pillow opens",
+                "Give a smaller limit.",
+            )
 
 
 def read_api_key(environment: Mapping[str, str] | None = None) -> str | None:

@@ -13,7 +13,7 @@ const viewer = new Viewer($("view"), {
 const narrow = matchMedia("(max-width: 720px)");
 const MODES = {
   blend: "Opacity",
-  swipe: "Photo left of",
+  swipe: "Edge",
   checker: "Squares",
   outline: "",
 };
@@ -217,19 +217,19 @@ function percent(share) {
 }
 
 function numbers(answer) {
-  const { pose, covariance } = answer;
-  const spread = (axis, digits) =>
-    covariance ? ` ± ${Math.sqrt(Math.max(0, covariance[axis][axis])).toFixed(digits)}` : "";
-  const rows = [
-    ["Center, pixels", `${pose.x.toFixed(1)}, ${pose.y.toFixed(1)}`, covariance
-      ? ` ± ${Math.sqrt(Math.max(covariance[0][0], covariance[1][1])).toFixed(1)}` : ""],
-  ];
+  const { pose, covariance, resolved } = answer;
+  // How exactly a place is known means nothing while it may be the wrong place.
+  const spread = (digits, ...axes) => covariance && resolved
+    ? ` ± ${Math.sqrt(Math.max(...axes.map((axis) => covariance[axis][axis]))).toFixed(digits)}`
+    : "";
+  const center = `${pose.x.toFixed(1)}, ${pose.y.toFixed(1)}`;
+  const rows = [["Center, pixels", center, spread(1, 0, 1)]];
   if (answer.map) {
     const digits = Math.max(...answer.map.center.map(Math.abs)) > 400 ? 1 : 6;
     const system = answer.map.crs.length < 16 ? answer.map.crs : "Map";
     rows.push([system, answer.map.center.map((value) => value.toFixed(digits)).join(", "), ""]);
   }
-  rows.push(["Turned clockwise", `${pose.angle.toFixed(1)}°`, spread(2, 2)]);
+  rows.push(["Clockwise", `${pose.angle.toFixed(1)}°`, spread(2, 2)]);
   if (Math.abs(pose.scale - 1) > 5e-4) rows.push(["Scale", `1 : ${pose.scale.toFixed(3)}`, ""]);
   if (answer.probability !== null) rows.push(["Probability", percent(answer.probability), ""]);
   rows.push(["Found on", answer.reference, ""]);

@@ -103,9 +103,9 @@ export class Overlay {
     const [mx, my] = [(leftTop[0] + rightTop[0]) / 2, (leftTop[1] + rightTop[1]) / 2];
     const at = (right, up) => [mx + right * ux + up * uy, my + right * uy - up * ux];
     context.beginPath();
-    context.moveTo(...at(-8, 2));
-    context.lineTo(...at(8, 2));
-    context.lineTo(...at(0, 15));
+    context.moveTo(...at(-7, 2));
+    context.lineTo(...at(7, 2));
+    context.lineTo(...at(0, 20));
     context.closePath();
     stroke(context, zoom, "rgb(255 255 255 / 90%)", 4);
     context.fillStyle = color;
@@ -114,8 +114,8 @@ export class Overlay {
 
   /** The ellipse that holds the center with 95 %, where it can be seen at all. */
   #drawSpread(context, zoom) {
-    const { covariance, pose } = this.answer;
-    if (!covariance) return;
+    const { covariance, pose, resolved } = this.answer;
+    if (!covariance || !resolved) return;
     const [[xx, xy], [, yy]] = covariance;
     const middle = (xx + yy) / 2;
     const apart = Math.hypot((xx - yy) / 2, xy);
