@@ -9,10 +9,10 @@ from numba import njit
 
 from nadir.simulate.buildings import BAX, BAY, BCOS, BSIN, BX, BY
 from nadir.simulate.crowns import RADIUS, TX, TY, collect_crowns
-from nadir.simulate.epochs import Epoch, exists, is_built, local
+from nadir.simulate.epochs import Epoch, exists, local
 from nadir.simulate.grain import grain_tiles
 from nadir.simulate.ground import lattice, paint_ground
-from nadir.simulate.ground_sites import block_hash
+from nadir.simulate.ground_sites import is_built
 from nadir.simulate.sites import paint_sites, site_at
 from nadir.simulate.surface import (
     building_hash,
@@ -64,8 +64,7 @@ def _standing(buildings, sites, hashes, epoch, seed):
         own = site_at(sites, x, y)
         if own >= 0:
             u, v = local(sites[own], x, y)
-            block = block_hash(sites[own], hashes[own], u, v, seed)
-            out[k] = is_built(sites[own], hashes[own], block, epoch)
+            out[k] = is_built(sites[own], hashes[own], u, v, seed, epoch)
     return out
 
 

@@ -42,12 +42,12 @@ _DAYS = {"april": "04-17", "august": "08-10"}
 
 def substrate_epoch(cfg: CaseConfig) -> Epoch:
     """Return the flight that took the substrate."""
-    return Epoch(cfg.substrate_season, PAST, cfg.change, azimuth=140.0, elevation=46.0)
+    return Epoch(cfg.substrate_season, PAST, cfg.change, azimuth=148.0, elevation=47.0)
 
 
 def photo_epoch(cfg: CaseConfig) -> Epoch:
     """Return the flight that took the photos, a decade later and after noon."""
-    return Epoch(cfg.photo_season, PRESENT, cfg.change, azimuth=206.0, elevation=57.0)
+    return Epoch(cfg.photo_season, PRESENT, cfg.change, azimuth=190.0, elevation=58.0)
 
 
 def substrate_corner(world: World, cfg: CaseConfig) -> tuple[float, float]:

@@ -36,9 +36,9 @@ from nadir.simulate.cover import (
     M_SHRUB,
     parcel_at,
 )
-from nadir.simulate.epochs import CHANGE, PRESENT, YEAR, Epoch, exists, is_built, local
+from nadir.simulate.epochs import CHANGE, PRESENT, YEAR, Epoch, exists, local
 from nadir.simulate.ground import is_wooded, lattice, planted
-from nadir.simulate.ground_sites import STREET, block_hash
+from nadir.simulate.ground_sites import STREET, block_hash, is_built
 from nadir.simulate.noise import draw, gradient_noise, hash_cell
 from nadir.simulate.roads import near_road
 from nadir.simulate.sites import KIND, site_at
@@ -78,9 +78,9 @@ def _in_site(site, h, x, y, g, bush, seed, epoch):
         return NONE
     if kind == site_kinds.BARE:
         return M_SHRUB if bush and pick < 0.05 else NONE
-    block = block_hash(site, h, u, v, seed)
-    if not is_built(site, h, block, epoch):
+    if not is_built(site, h, u, v, seed, epoch):
         return NONE
+    block = block_hash(site, h, u, v, seed)
     if kind == site_kinds.TOWN:
         length, depth = street_grid(h)
         du = abs(u - length * np.floor(u / length + 0.5))

@@ -16,11 +16,7 @@ from nadir.simulate.materials import DATES
 from nadir.simulate.noise import draw, mix, seed_hash
 from nadir.simulate.sites import (
     COS,
-    INDUSTRY,
-    KIND,
     SIN,
-    SUBURB,
-    TOWN,
     X,
     Y,
 )
@@ -97,22 +93,6 @@ def exists(h, index, fresh, lost, epoch):
 def of_year(h, salt):
     """Return the hash of a thing in one year."""
     return mix(h ^ salt)
-
-
-@njit(cache=True, nogil=True)
-def is_built(site, h, block, epoch):
-    """Whether a piece of a built-up site is built already; before that it is bare ground.
-
-    Args:
-        site: Row of a site table.
-        h: Hash of the site.
-        block: Hash of the block of a town; unused on other sites.
-        epoch: From `Epoch.table`.
-    """
-    kind = site[KIND]
-    if kind in (SUBURB, INDUSTRY):
-        return exists(h, 71, 0.25, 0.0, epoch)
-    return kind != TOWN or exists(block, 71, 0.15, 0.02, epoch)
 
 
 @njit(cache=True, nogil=True)

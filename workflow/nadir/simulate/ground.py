@@ -47,7 +47,7 @@ from nadir.simulate.palette import ROUGH, tint
 from nadir.simulate.roads import BALLAST, MEDIAN, SURFACE
 from nadir.simulate.terrain import BEACH, LATTICE
 
-_UPROOTED, _PLANTED, _FELLED, _CLEARED = 0.04, 0.06, 0.05, 0.06
+_UPROOTED, _PLANTED, _FELLED, _CLEARED = 0.04, 0.06, 0.05, 0.04
 
 
 @njit(cache=True, nogil=True)
@@ -227,9 +227,6 @@ def paint_ground(
             elif river <= 0.0:
                 mat, mixed = M_RIVER, M_RIVER
                 gain = 1.0 + 0.35 * smoothstep(-4.0, 0.0, river)
-                h = hash_cell(
-                    np.int64(np.floor(x / 900.0)), np.int64(np.floor(y / 900.0)), 546, seed
-                )
             elif coast < BEACH:
                 mat, mixed = M_SAND, M_DRY
                 share = 0.4 * smoothstep(0.6 * BEACH, BEACH, coast)
@@ -270,6 +267,8 @@ def paint_ground(
             weight = 0.0
             if share > 0.0:
                 weight = smoothstep(-0.5 - blur, 0.5 + blur, soft + 3.2 * (share - 0.5))
+                if blur > 0.0:
+                    weight *= 0.7
             texture = ROUGH[mat, 0] * soft
             texture += ROUGH[mat, 1] * sample_year(tiles, FINE, u, v, h, epoch, salt)
             if streaks > 0.0:
