@@ -40,6 +40,8 @@ from nadir.localization.regression_predict import Regressor, load_regressor, reg
 from nadir.localization.regression_train import train_regression
 from nadir.localization.substrate import open_substrate
 
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+
 SIDES = (160, 120)
 CFG = Regression(
     encoder="resnet18", head_only=False, size=32, epochs=2, batch_size=4, crops=3, members=2

@@ -11,6 +11,8 @@ from nadir.errors import InputError
 from nadir.localization.pose import Pose
 from nadir.localization.substrate import open_substrate, warp_onto
 
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+
 WIDTH, HEIGHT = 150, 110
 
 
