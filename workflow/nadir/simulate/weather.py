@@ -93,7 +93,7 @@ def add_clouds(
     image *= 1.0 - 0.55 * shadow[..., None] * np.array([1.0, 0.97, 0.9], np.float32)
     white = 0.86 + 0.12 * rng.random()
     veil = thick * cloud[..., None]
-    body = white * (0.8 + 0.2 * relief[..., None])
+    body = white * (0.84 + 0.16 * relief[..., None])
     image += veil * (body - image)
     return float((thick * cloud >= 0.5).mean())
 
@@ -109,7 +109,7 @@ def develop(image: np.ndarray, day: np.random.Generator, rng: np.random.Generato
     Returns:
         uint8 RGB of the same shape, after JPEG compression.
     """
-    gain = (0.96 + 0.08 * day.random(3)) * (0.98 + 0.04 * rng.random(3))
+    gain = (0.97 + 0.06 * day.random(3)) * (0.985 + 0.03 * rng.random(3))
     gain *= (0.9 + 0.25 * day.random()) * (0.92 + 0.16 * rng.random())
     gamma = (0.85 + 0.3 * day.random()) * (0.95 + 0.1 * rng.random())
     vivid = (0.75 + 0.4 * day.random()) * (0.92 + 0.16 * rng.random())
@@ -122,8 +122,8 @@ def develop(image: np.ndarray, day: np.random.Generator, rng: np.random.Generato
     image = image * np.float32(1.0 - haze) + np.float32(haze) * veil
     image *= _vignette(image.shape[0], image.shape[1], 0.18 * rng.random())[..., None]
     image = cv2.GaussianBlur(image, (0, 0), 0.35 + 0.55 * rng.random())
-    image += (0.006 + 0.012 * rng.random()) * rng.standard_normal(image.shape, dtype=np.float32)
-    stored = np.rint(255.0 * np.clip(image, 0.0, 1.0)).astype(np.uint8)
+    noise = (0.006 + 0.012 * rng.random()) * rng.standard_normal(image.shape, dtype=np.float32)
+    stored = np.rint(255.0 * np.clip(image + noise, 0.0, 1.0)).astype(np.uint8)
     return compress(stored, int(rng.integers(30, 86)))
 
 
@@ -139,4 +139,4 @@ def compress(image: np.ndarray, quality: int) -> np.ndarray:
     _, data = cv2.imencode(
         ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
     )
-    return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)
