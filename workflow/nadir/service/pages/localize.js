@@ -1,7 +1,8 @@
 // The page of /localize: a photo is dropped, and shown where it lies.
 
-import { ask, askJson, explain, keepKey, ServiceProblem } from "./service.js";
+import { ask, askJson, explain, hasKey, keepKey, ServiceProblem } from "./service.js";
 import { Overlay } from "./overlay.js";
+import { asStored } from "./stored.js";
 import { Viewer } from "./viewer.js";
 
 const $ = (id) => document.getElementById(id);
@@ -29,6 +30,7 @@ async function start() {
     limits = told.limits;
     substrates = told.capabilities.localize.substrates;
     $("lock").hidden = true;
+    for (const id of ["drop", "tools", "ruler"]) $(id).hidden = false;
     $("limits").textContent =
       `PNG, JPEG or TIFF, up to ${Math.floor(limits.bytes / 2 ** 20)} MB`;
     listSubstrates();
@@ -127,8 +129,7 @@ async function locate(blob, name, mine) {
   const form = new FormData();
   form.append("substrate", substrate.name);
   form.append("photo", blob, name);
-  // Pixels as they are stored, which is what the answer speaks of.
-  const shown = createImageBitmap(blob, { imageOrientation: "none" }).catch(() => null);
+  const shown = asStored(blob).then(createImageBitmap).catch(() => null);
   const answer = await askJson("/localize", {
     method: "POST",
     body: form,
@@ -172,6 +173,10 @@ function tellTrouble(error) {
   if (error instanceof ServiceProblem && error.status === 401) {
     $("lock").hidden = false;
     $("key").focus();
+    if (!hasKey()) {
+      say("This service asks for a key.");
+      return;
+    }
   }
   const { title, detail, remedy } = explain(error);
   $("answer").hidden = $("trouble").hidden = false;
@@ -191,6 +196,7 @@ function tell(answer, image) {
   $("plain").textContent = inWords(answer);
   $("turn").style.transform = `rotate(${answer.pose.angle}deg)`;
   $("unseen-photo").hidden = Boolean(image);
+  $("modes").hidden = !image;
   $("numbers").replaceChildren(...numbers(answer).flatMap(row));
   showMode();
   say(`${$("word").textContent}. ${$("plain").textContent}`);
@@ -252,7 +258,7 @@ function row([name, value, spread]) {
 
 function showMode() {
   const name = MODES[overlay.mode];
-  $("amount-row").hidden = !name || !overlay.image;
+  $("amount-row").hidden = !name;
   $("amount-name").textContent = name;
   $("amount").value = overlay.amounts[overlay.mode];
   viewer.redraw();

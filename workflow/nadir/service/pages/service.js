@@ -16,6 +16,11 @@ export function keepKey(key) {
   sessionStorage.setItem(KEY, key);
 }
 
+/** Whether there is a key to send. */
+export function hasKey() {
+  return Boolean(sessionStorage.getItem(KEY));
+}
+
 /** Ask the service; busy answers are tried again a few times, as Retry-After says. */
 export async function ask(address, options = {}, tries = 3) {
   const key = sessionStorage.getItem(KEY);
