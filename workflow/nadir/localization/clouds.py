@@ -34,11 +34,13 @@ def clear_weight(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     height, width = rgb.shape[:2]
     factor = max(1, min(height, width) // _WORKING)
     small = reduce(rgb, factor).astype(np.float32) / 255
-    darkest, brightest = small.min(2), small.max(2)
+    red, green, blue = small[..., 0], small[..., 1], small[..., 2]
+    darkest = np.minimum(np.minimum(red, green), blue)
+    brightest = np.maximum(np.maximum(red, green), blue)
     bright = _rise(_blur(darkest, 3.0), _BRIGHT, _BRIGHT_WIDTH)
     saturation = _relative(_blur(brightest - darkest, 3.0), _blur(brightest, 3.0))
     colorless = 1 - _rise(saturation, _COLORED, _COLORED_WIDTH)
-    gray = small.mean(2)
+    gray = (red + green + blue) / 3
     level = _blur(gray, 2.0)
     contrast = _relative(np.sqrt(_blur((gray - level) ** 2, 3.0)), _blur(level, 3.0))
     smooth = 1 - _rise(contrast, _ROUGH, _ROUGH_WIDTH)

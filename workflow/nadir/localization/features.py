@@ -131,8 +131,8 @@ def extract_tiled(
     shape: tuple[int, int],
     factor: int = 2,
     clahe: bool = True,
-    limit: int = 6000,
-    tile: int = 1024,
+    limit: int = 4000,
+    tile: int = 512,
     overlap: int = 64,
 ) -> Features:
     """Return the features of a huge picture, evenly spread, in memory of a tile and the result.
@@ -146,7 +146,8 @@ def extract_tiled(
         shape: Rows and columns of the working picture.
         factor: Full-resolution pixels per working pixel, along each side.
         clahe: As for `extract`.
-        limit: Most features of a tile; smaller tiles at the borders get their share.
+        limit: Most features of a tile; smaller tiles at the borders get their share. A reference
+            must hold what photos show: much fewer features to the area than theirs lose photos.
         tile: Side of a tile in working pixels.
         overlap: Margin around a tile in working pixels.
     """

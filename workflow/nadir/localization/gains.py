@@ -20,8 +20,9 @@ _LONGEST = 1024  # cells along the substrate's longer side
 _ROUNDS = 25
 _TRUSTING = 5  # rounds before doubts count
 _LIMIT = np.log(2.0)  # no photo is made more than twice as bright or half as bright
+_PRIOR = 0.03  # share of a photo's cells that speak for leaving it as it is
 _DARK = 8.0  # of 255: below, the ratio of two values says little
-_LEAST = 1e-3  # weight below which a cell has not been seen
+_LEAST = 1e-3  # keeps what nothing is known of from dividing by zero
 _BRIGHTER, _DARKER = 0.2, 0.5  # logarithm of the ratio to the others from which a cell is doubted
 
 
@@ -102,8 +103,8 @@ def compare_photos(photos: Sequence[Thumbnail], width: int, height: int) -> Comp
                 doubts[index] = _agreement(apart + gains[index])
             weights = patch.weights * doubts[index]
             mass = float(weights.sum())
-            if mass > _LEAST:
-                gains[index] = -(weights * apart).sum((0, 1)) / mass
+            prior = _PRIOR * weights.size
+            gains[index] = -(weights * apart).sum((0, 1)) / (mass + prior + _LEAST)
         gains = np.clip(gains - gains.mean(0), -_LIMIT, _LIMIT)
     agreement = [
         _back(patch, doubt, photo)

@@ -250,7 +250,7 @@ class _Composer:
         matrix[:, 2] -= (x + left, y + top)
         size = (right - left, bottom - top)
         inside = _inside(matrix, photo.width, photo.height, size)
-        pixels = _laid(self._pixels.get(index), photo, matrix, size, cv2.INTER_LANCZOS4)
+        pixels = _laid(self._pixels.get(index), photo, matrix, size, cv2.INTER_CUBIC)
         weight = _laid(_weights(self.clear[index]), photo, matrix, size, cv2.INTER_LINEAR)
         weight = np.where(inside, weight, np.float32(0))
         window = (slice(top, bottom), slice(left, right))
@@ -288,7 +288,7 @@ def _laid(
         interpolation: OpenCV's number.
     """
     rows, columns = picture.shape[:2]
-    if interpolation == cv2.INTER_LANCZOS4 and photo.pose.scale <= 0.5:
+    if interpolation == cv2.INTER_CUBIC and photo.pose.scale <= 0.5:
         # Photos much finer than the substrate are averaged first, or their texture would alias.
         factor = int(1.0 / photo.pose.scale)
         picture = reduce(picture, factor)

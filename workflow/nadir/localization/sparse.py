@@ -21,6 +21,14 @@ SURE = 12
 LEAD = 2.0
 """How many times as many as the runner-up's they must be."""
 
+_ERROR_PX, _ERROR_DEG = 10.0, 1.0  # within which a pose counts as right
+_DEVIATIONS = 3.0
+
+VOTES = 2
+"""Nearest features that each feature of a photo votes for: where the ground has changed, the right
+one is often the second.
+"""
+
 PHOTO_FEATURES = 4000
 """Most features of a photo."""
 
@@ -75,17 +83,27 @@ class SparseAnswer:
     sure: bool
 
 
-Estimator = Callable[[Correspondences, int, int], "Vote | None"]
-"""(matches, width, height) of a photo -> what they say."""
+@dataclass(frozen=True)
+class Estimator:
+    """A way from matches to a pose; made by `voting_estimator` and `ransac_estimator`.
+
+    Attributes:
+        estimate: (matches, width, height) of a photo -> what they say.
+        neighbors: Neighbors of each feature that it is given: the last serves as the yardstick of
+            the others' distances.
+    """
+
+    estimate: Callable[[Correspondences, int, int], Vote | None]
+    neighbors: int = 2
 
 
-def voting_estimator(scale_range: float = 0.0) -> Estimator:
+def voting_estimator(scale_range: float = 0.0, neighbors: int = VOTES + 1) -> Estimator:
     """Return the estimator by votes, at scale 1 or in a range around it; see `vote`."""
 
     def estimate(matches: Correspondences, width: int, height: int) -> Vote | None:
         return vote(matches, width, height, scale_range=scale_range)
 
-    return estimate
+    return Estimator(estimate, neighbors)
 
 
 def ransac_estimator(ratio: float = 0.8) -> Estimator:
@@ -94,7 +112,7 @@ def ransac_estimator(ratio: float = 0.8) -> Estimator:
     def estimate(matches: Correspondences, width: int, height: int) -> Vote | None:
         return ransac(matches, width, height, ratio)
 
-    return estimate
+    return Estimator(estimate)
 
 
 def locate_photo(
@@ -139,8 +157,9 @@ def locate_features(
     for reference in references:
         if reference.index is None:
             continue
-        matches = reference.index.match(features)
-        found = estimator(correspond(features, reference.features, matches), width, height)
+        matches = reference.index.match(features, estimator.neighbors)
+        matched = correspond(features, reference.features, matches)
+        found = estimator.estimate(matched, width, height)
         if found is not None:
             answers.append((reference.name, found))
     if not answers:
@@ -161,12 +180,17 @@ def locate_features(
 def is_sure(found: Vote, against: int = 0) -> bool:
     """Whether a pose can be believed.
 
+    It has enough inliers, leads clearly, and is determined well: inliers crowded into a corner of
+    the photo, where two fields may look alike, do not fix its angle.
+
     Args:
         found: The pose.
         against: Inliers of the best contradicting pose on other references.
     """
     lead = max(found.runner_up_inliers, against)
-    return found.inliers >= SURE and found.inliers >= LEAD * lead
+    x, y, angle = _DEVIATIONS * np.sqrt(np.diag(found.covariance))
+    determined = np.hypot(x, y) < _ERROR_PX and angle < _ERROR_DEG
+    return bool(determined and found.inliers >= SURE and found.inliers >= LEAD * lead)
 
 
 def correspond(photo: Features, reference: Features, matches: Matches) -> Correspondences:
