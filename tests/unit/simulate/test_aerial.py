@@ -11,8 +11,9 @@ from nadir.simulate.aerial import render_aerial
 from nadir.simulate.buildings import BAX, BAY, BCOS, BSIN, BX, BY, HEIGHT
 from nadir.simulate.crowns import RADIUS, SPECIES, TALL, TX, TY, collect_crowns
 from nadir.simulate.epochs import PAST, PRESENT, Epoch
+from nadir.simulate.shadows import shadow_heights, shadow_reach
 from nadir.simulate.sites import settlement
-from nadir.simulate.surface import TALLEST, building_hash, shadow_heights, shadow_reach
+from nadir.simulate.surface import TALLEST, building_hash
 from nadir.simulate.world import World
 
 SPRING = Epoch("april", PAST, 1.0, azimuth=140.0, elevation=46.0)

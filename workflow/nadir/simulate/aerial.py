@@ -7,20 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from nadir.simulate.blocks import is_built
 from nadir.simulate.buildings import BAX, BAY, BCOS, BSIN, BX, BY
 from nadir.simulate.crowns import RADIUS, TX, TY, collect_crowns
 from nadir.simulate.epochs import Epoch, exists, local
 from nadir.simulate.grain import grain_tiles
 from nadir.simulate.ground import lattice, paint_ground
-from nadir.simulate.ground_sites import is_built
+from nadir.simulate.shadows import shade, shadow_heights, shadow_reach
 from nadir.simulate.sites import paint_sites, site_at
 from nadir.simulate.surface import (
     building_hash,
     paint_crowns,
     paint_roofs,
-    shade,
-    shadow_heights,
-    shadow_reach,
 )
 from nadir.simulate.terrain import LATTICE, heights, tabulate_fields
 from nadir.simulate.ways import paint_ways

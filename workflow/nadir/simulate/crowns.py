@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from nadir.simulate import sites as site_kinds
+from nadir.simulate.blocks import STREET, block_hash, is_built
 from nadir.simulate.buildings import street_grid
 from nadir.simulate.countryside import (
     BROADLEAVES,
@@ -38,7 +39,6 @@ from nadir.simulate.cover import (
 )
 from nadir.simulate.epochs import CHANGE, PRESENT, YEAR, Epoch, exists, local
 from nadir.simulate.ground import is_wooded, lattice, planted
-from nadir.simulate.ground_sites import STREET, block_hash, is_built
 from nadir.simulate.noise import draw, gradient_noise, hash_cell
 from nadir.simulate.roads import near_road
 from nadir.simulate.sites import KIND, site_at
