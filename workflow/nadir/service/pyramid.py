@@ -66,8 +66,8 @@ class Pyramid:
         self._factor = 2 ** max(0, math.ceil(math.log2(largest / OVERVIEW)))
         self._lock = threading.Lock()
         self._kept: NDArray[np.uint8] | None = None
-        self._low = np.zeros(3)
-        self._high = np.full(3, 255.0)
+        self._low = np.zeros(3, np.float32)
+        self._high = np.full(3, 255, np.float32)
 
     def holds(self, z: int, x: int, y: int) -> bool:
         """Whether a tile shows any pixel of the raster."""
@@ -111,8 +111,9 @@ class Pyramid:
             if self._kept is None:
                 values, valid = self._read(0, 0, self.height, self.width, self._factor)
                 if not self._plain and valid.any():
-                    low, high = np.percentile(values[valid], [2, 98], axis=0)
-                    self._low, self._high = low, np.maximum(high, low + 1e-9)
+                    ends = np.percentile(values[valid], [2, 98], axis=0)
+                    low, high = ends.astype(np.float32)
+                    self._low, self._high = low, np.where(high > low, high, low + 1)
                 self._kept = self._paint(values, valid)
             return self._kept
 
@@ -124,8 +125,9 @@ class Pyramid:
 
     def _paint(self, values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
         """Return values (h, w, 3) as RGBA."""
-        scaled = np.nan_to_num((values - self._low) * (255.0 / (self._high - self._low)))
-        colors = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+        if not self._plain:
+            values = np.nan_to_num((values - self._low) * (255 / (self._high - self._low)))
+        colors = np.clip(np.rint(values), 0, 255).astype(np.uint8)
         colors[~valid] = 0
         return np.dstack([colors, np.where(valid, 255, 0).astype(np.uint8)])
 
