@@ -35,7 +35,7 @@ from nadir.localization.regression_data import (
     color_jitter,
     resize_photo,
 )
-from nadir.localization.regression_fit import RegressionLearner
+from nadir.localization.regression_fit import RegressionLearner, fit_regression
 from nadir.localization.regression_predict import Regressor, load_regressor, regress_poses
 from nadir.localization.regression_train import train_regression
 from nadir.localization.substrate import open_substrate
@@ -101,6 +101,7 @@ def case(tmp_path_factory):
 def train(case, folder: Path, cfg=CFG, **options):
     given = {"code": "c", "seed": 4, "device": "cpu", "threads": 1} | options
     return train_regression(
+        fit_regression,
         case[0] / "photos.parquet",
         case[1],
         method=cfg,

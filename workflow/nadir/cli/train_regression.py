@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from nadir.cli.options import (
     add_cfg,
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     train_regression(
+        _fit,
         options.photos,
         read_case(options.case).facts,
         method=section(options.cfg, "method", Regression),
@@ -43,3 +45,10 @@ def run(options: argparse.Namespace) -> None:
         device=device(),
         threads=options.threads,
     )
+
+
+def _fit(*given: Any) -> dict[str, Any]:
+    """Fit the networks; torch is imported only when there is something to train."""
+    from nadir.localization.regression_fit import fit_regression
+
+    return fit_regression(*given)

@@ -78,7 +78,9 @@ def _scatter(
         x = rows["probability"].clip(_LEAST, _MOST)
         y = rows["center"].clip(lower=_FINEST)
         look: dict[str, Any] = {"edgecolor": "white", "linewidth": 0.6, "clip_on": False}
-        axes.scatter(x, y, s=34, color=OUTCOME_COLORS[name], zorder=3, **look)
+        axes.scatter(
+            x, y, s=34 if len(known) < 100 else 18, color=OUTCOME_COLORS[name], zorder=3, **look
+        )
     axes.axhline(right_px, color=INK, linewidth=1, linestyle=(0, (4, 3)))
     dashes: dict[str, Any] = {"color": INK, "linewidth": 1}
     handles = [Line2D([], [], linestyle=(0, (4, 3)), label=f"{right_px:g} px", **dashes)]

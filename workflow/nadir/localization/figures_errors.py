@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from os import PathLike
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,8 @@ from nadir.localization.outcomes import OUTCOMES
 from nadir.localization.photos import poses_of
 from nadir.localization.substrate import View
 from nadir.raster.style import INK, new_figure, save_png, styled
+
+_MANY = 60  # photos from which lines become thinner, and those of right answers paler
 
 
 @styled
@@ -47,11 +50,17 @@ def draw_error_map(
     show(axes, pale(view.picture))
     axes.spines[:].set_visible(False)
     shown = list(zip(outcomes.to_dict("records"), poses_of(outcomes), strict=True))
+    many = len(outcomes) > _MANY
     for name in OUTCOMES:  # the bad ones last, so that they lie on top
+        good = name in OUTCOMES[:2]
+        look: dict[str, Any] = {
+            "linewidth": 0.8 if many else 1.3,
+            "alpha": 0.45 if many and good else 1.0,
+        }
         for row, pose in shown:
             if row["outcome"] == name:
                 size = int(row["width"]), int(row["height"])
-                outline(axes, view, pose, *size, OUTCOME_COLORS[name], linewidth=1.3)
+                outline(axes, view, pose, *size, OUTCOME_COLORS[name], **look)
     for row, pose in shown:
         if row["outcome"] in OUTCOMES[2:4]:
             color = OUTCOME_COLORS[row["outcome"]]

@@ -37,7 +37,8 @@ def outline(
     middle = corners[:2].mean(0)
     inward = corners.mean(0) - middle
     tick = np.stack([middle, middle + 0.16 * inward])
-    axes.plot(*tick.T, color=color, linewidth=look["linewidth"], solid_capstyle="butt")
+    thin = {key: look[key] for key in ("linewidth", "alpha") if key in look}
+    axes.plot(*tick.T, color=color, solid_capstyle="butt", **thin)
 
 
 def show(axes: Axes, picture: NDArray[np.uint8]) -> None:

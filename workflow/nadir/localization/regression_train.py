@@ -1,6 +1,7 @@
 """Training of the regression baseline: kept by key, resumed where it was killed.
 
-Nothing here imports torch: a training that has been done before is delivered in seconds.
+How a network is fitted is handed in (`Fit`), so that nothing here imports torch: a training that
+has been done before is delivered in seconds.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +68,12 @@ class RegressionSession:
     keys: dict[str, Any]
 
 
+Fit = Callable[[RegressionData, Regression, RegressionSession], dict[str, Any]]
+"""(data, method, session) -> facts for the run card."""
+
+
 def train_regression(
+    fit: Fit,
     photos: str | os.PathLike[str],
     case: dict[str, Any],
     *,
@@ -86,6 +93,7 @@ def train_regression(
     unfinished run with the same key is resumed after its last finished epoch.
 
     Args:
+        fit: Fits networks to the photos.
         photos: The photo table.
         case: Content of `case.json`.
         method: The method's section.
@@ -118,7 +126,7 @@ def train_regression(
     with cache.lock():
         if cache.result is None:
             check_device(device)
-            _fit(cache, data, method, seed, device, threads)
+            _fit(fit, cache, data, method, seed, device, threads)
         else:
             log.info("this training has been done before (key %s)", cache.key)
         files = {name: model / name for name in (WEIGHTS, DESCRIPTION, "card.json")}
@@ -158,6 +166,7 @@ def regression_data(photos: str | os.PathLike[str], case: dict[str, Any]) -> Reg
 
 
 def _fit(
+    fit: Fit,
     cache: ResultCache,
     data: RegressionData,
     method: Regression,
@@ -166,15 +175,13 @@ def _fit(
     threads: int,
 ) -> None:
     """Fit, and keep the result."""
-    from nadir.localization.regression_fit import fit_regression
-
     made = cache.work / "made"
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir()
     parts = dict(cache.parts)
     keys = {"training": cache.key, "code": parts.pop("code"), "seed": parts.pop("seed")}
     session = RegressionSession(cache.work, made, seed, device, threads, keys)
-    facts = fit_regression(data, method, session)
+    facts = fit(data, method, session)
     cfg = {"method": parts.pop("method")}
     card = run_card(cfg=cfg, digests=parts, code=keys["code"], seed=seed, threads=threads, **facts)
     write_json(made / "card.json", card)

@@ -80,5 +80,5 @@ def _cell(found: Value | None, measure: Measure) -> str:
     value, low, high = (f"{number:.{measure.digits}f}" for number in found)
     return (
         f'<td class="number" data-value="{found.value:.6f}">{value}<br>'
-        f"<small>{low}–{high}</small></td>"
+        f'<small style="white-space: nowrap">{low}–{high}</small></td>'
     )
