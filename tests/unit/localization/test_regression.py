@@ -12,6 +12,7 @@ import pytest
 import rasterio
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from nadir.config.localization import Regression
 from nadir.errors import InputError
@@ -169,6 +170,32 @@ def test_members_differ_and_only_the_head_learns_when_told_so(case, trained, tmp
         same = np.array_equal(value.numpy(), end[f"member0.{name}"])
         follows = name.startswith("head.") or "running" in name or "num_batches" in name
         assert same != follows, name
+
+
+def test_the_default_is_a_resnet50_of_which_the_last_layer_learns():
+    network = build_regression(Regression())
+    learnt = {name: p.numel() for name, p in network.named_parameters() if p.requires_grad}
+    assert learnt == {"head.weight": 5 * 2048, "head.bias": 5}
+    assert network(torch.zeros(2, 3, 64, 64)).shape == (2, 5)
+
+
+def test_encoder_weights_come_from_a_file_and_count_by_content(case, tmp_path):
+    source = build_regression(CFG).encoder
+    first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    save_file(source.state_dict(), first)
+    cfg = CFG.model_copy(
+        update={"weights": str(first), "head_only": True, "members": 1, "crops": 0, "epochs": 1}
+    )
+    key = train(case, tmp_path, cfg)
+    bundle = load_bundle(tmp_path / "model")
+    loaded = bundle.weights["member0.encoder.conv1.weight"]
+    assert np.array_equal(loaded, source.state_dict()["conv1.weight"].numpy())
+    assert bundle.description["pretrained"] == "a.safetensors"
+    with torch.no_grad():
+        source.conv1.weight += 1
+    save_file(source.state_dict(), second)
+    second.replace(first)
+    assert train(case, tmp_path, cfg) != key
 
 
 def test_poses_of_photos_to_locate(case, trained):
