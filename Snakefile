@@ -16,6 +16,7 @@ include: "rules/common.smk"
 include: "rules/simulate.smk"
 include: "rules/scenes.smk"
 include: "rules/segmentation.smk"
+include: "rules/localization.smk"
 include: "rules/report.smk"
 
 
@@ -29,11 +30,28 @@ onerror:
 
 localrules:
     all,
+    landcover,
+    localization,
 
 
 rule all:
     default_target: True
     input:
         final_products(),
+        localization_products(),
     message:
         "Everything is up to date"
+
+
+rule landcover:
+    input:
+        final_products(),
+    message:
+        "Land cover is up to date"
+
+
+rule localization:
+    input:
+        localization_products(),
+    message:
+        "Localization is up to date"

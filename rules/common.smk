@@ -20,7 +20,7 @@ PACKAGE = Path(workflow.current_basedir).parent / "workflow"
 if PACKAGE.is_dir():  # in-tree use; a remote module finds the installed package
     sys.path.insert(0, str(PACKAGE))
 
-from nadir.config.document import JOBS, load_config
+from nadir.config.document import SEGMENTATION_JOBS, load_config
 from nadir.config.encoders import weights_file
 from nadir.config.environment import prepare_environment
 from nadir.errors import NadirError
@@ -36,7 +36,7 @@ except NadirError as error:
 
 prepare_environment(PACKAGE, CONFIG.compute)
 
-JOB_NAMES = [name for name in JOBS if CONFIG.job(name).datasets]
+JOB_NAMES = [name for name in SEGMENTATION_JOBS if CONFIG.job(name).datasets]
 FORESTS = sorted(
     {
         name

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from nadir.config.classes import CATALONIA, ClassTable
-from nadir.config.document import WORLD_DATES, load_config
+from nadir.config.document import load_config
 from nadir.config.experiments import RandomForest, UNet, UNetNoSkip, UNetScratch
+from nadir.config.landcover_ends import WORLD_DATES
 from nadir.config.recipes import RECIPES, merge
 from nadir.config.scenes import MaskSource
 from nadir.errors import ConfigError

@@ -14,12 +14,13 @@ from PIL import Image
 
 from nadir.config.localization import CaseDataset
 from nadir.errors import InputError
-from nadir.localization.case import check_case, draw_validation
+from nadir.localization.case import check_case
 from nadir.localization.casefile import Case, read_case
 from nadir.localization.conventions import Conventions
 from nadir.localization.faults import CaseError
 from nadir.localization.photos import read_photos, write_photos
 from nadir.localization.pose import angle_difference
+from nadir.localization.validation import draw_validation
 from nadir.provenance.atomic import write_json
 from nadir.provenance.digest import file_digest
 

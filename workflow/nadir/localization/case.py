@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections import Counter
@@ -27,6 +26,7 @@ from nadir.localization.looks import look
 from nadir.localization.photos import SCHEMA, decode_photo, read_bytes
 from nadir.localization.pose import Pose
 from nadir.localization.records import Record, check_rectangle, read_record
+from nadir.localization.validation import draw_validation
 from nadir.provenance.digest import sha
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def check_case(
     if ground:
         _check_extent(files, sizes, poses, conventions, ground, faults)
     faults.raise_any()
-    held = draw_validation(files.train, config.validation, config.seed)
+    held = draw_validation(set(files.train), config.validation, config.seed)
     frame = _table(files, seen, poses, exact, dates, held)
     remarks += _unusual(frame, poses, exact)
     for text in remarks:
@@ -114,20 +114,6 @@ def check_case(
         "remarks": remarks,
     }
     return facts, frame
-
-
-def draw_validation(names: dict[str, Any] | set[str], share: float, seed: int) -> set[str]:
-    """Draw the photos that no training sees: those whose hash with the seed is lowest.
-
-    Args:
-        names: Located photos.
-        share: Share of them; above 0 at least one is drawn.
-        seed: Seed.
-    """
-    count = max(1, round(share * len(names))) if share > 0 else 0
-    return set(
-        sorted(names, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())[:count]
-    )
 
 
 def _look_at(paths: dict[str, Path], faults: Faults, workers: int) -> dict[str, _Seen]:

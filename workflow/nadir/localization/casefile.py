@@ -35,6 +35,11 @@ class Case:
     conventions: Conventions
     facts: dict[str, Any]
 
+    @property
+    def ground(self) -> Grid:
+        """The substrate's grid; without georeference its pixels are the coordinates."""
+        return self.grid or Grid("", (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), self.height, self.width)
+
     @classmethod
     def from_dict(cls, facts: dict[str, Any]) -> Case:
         """Return the case that `check_case` described."""

@@ -15,6 +15,9 @@ from nadir.localization.photos import read_bytes
 ONE_DATE = "all"
 """The date of every photo where none is given."""
 
+SUBSTRATE = "substrate"
+"""Name of the substrate among the references, which no date may have."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _REMEDY = "Give a csv file with the columns photo and date."
 
@@ -58,9 +61,11 @@ def check_date(date: str, where: str) -> str:
     """Return a date that can be a file's name.
 
     Raises:
-        InputError: When it has other signs than letters, digits, `_` and `-`, or none.
+        InputError: When it has other signs than letters, digits, `_` and `-`, or none; or is `substrate`.
     """
     if not _NAME.fullmatch(date):
         remedy = "Write it as 2020-08-31, or with other letters, digits, '_' and '-'."
         raise InputError(where, f"{date!r} is no date that a file can be called by", remedy)
+    if date == SUBSTRATE:
+        raise InputError(where, f"{date!r} names the substrate, and no date", "Choose another.")
     return date

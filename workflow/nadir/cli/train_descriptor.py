@@ -1,0 +1,39 @@
+"""Train the descriptor that the localiser searches with, on the case at hand."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nadir.cli.options import add_cfg, add_code, add_threads, cache_root, device, section
+from nadir.config.localization import DescriptorConfig
+from nadir.localization.descriptor_train import train_descriptor
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument(
+        "--references", required=True, nargs="+", type=Path, help="manifests, the substrate first"
+    )
+    parser.add_argument("--photos", required=True, type=Path, help="photo table, Parquet")
+    parser.add_argument("--out", required=True, type=Path, help="weights of the bundle to write")
+    parser.add_argument("--history", required=True, type=Path, help="table of epochs to write")
+    add_cfg(parser)
+    add_code(parser)
+    add_threads(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
+    train_descriptor(
+        options.references,
+        options.photos,
+        cfg=section(options.cfg, "descriptor", DescriptorConfig),
+        model=options.out.parent,
+        history=options.history,
+        cache_root=cache_root(options.out, "train-descriptor"),
+        code=options.code,
+        seed=section(options.cfg, "seed", int),
+        device=device(),
+        threads=options.threads,
+    )
