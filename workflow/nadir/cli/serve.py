@@ -91,7 +91,7 @@ def _capabilities(options: argparse.Namespace) -> list[Capability]:
 
 def _locators(folders: Sequence[Path]) -> list[Locator]:
     """Load localisers; only here is what they compute with imported."""
-    from nadir.localization.localizer import load_localizer
+    from nadir.localization.deployment import load_localizer
 
     return [load_localizer(folder) for folder in folders]
 

@@ -18,10 +18,10 @@ from tqdm import tqdm
 from nadir.config.localization import Localiser, SiftRansac, SiftVoting
 from nadir.errors import InputError
 from nadir.learn.devices import lease
-from nadir.localization.coarse import Describe, gradient_description
+from nadir.localization.deployment import description, write_deployment
 from nadir.localization.localizer import Answer
 from nadir.localization.photos import asked, read_photo, read_photos
-from nadir.localization.pooled import locate_all
+from nadir.localization.pooled import locate_all, measures_of
 from nadir.localization.poses import pose_table, write_poses
 from nadir.localization.references import Reference
 from nadir.localization.sparse import (
@@ -44,6 +44,7 @@ def locate_photos(
     out: str | os.PathLike[str],
     *,
     descriptor: Path | None = None,
+    deployment: str | os.PathLike[str] | None = None,
     device: str = "auto",
     threads: int = 1,
 ) -> None:
@@ -55,6 +56,7 @@ def locate_photos(
         method: How to locate.
         out: `poses.parquet` to write.
         descriptor: Folder of the trained descriptor's bundle; None searches with gradients.
+        deployment: `localizer.json` to write, for single photos and the service (localiser only).
         device: `auto`, `cpu` or `cuda`.
         threads: CPU threads.
 
@@ -72,9 +74,17 @@ def locate_photos(
     torch.set_num_threads(1)  # photos are what is worked on side by side
     if isinstance(method, Localiser):
         with lease(device) as found:
-            describe = _description(descriptor, found)
-            answers = locate_all(
-                rows, opened, method.search, describe, device=found, threads=threads
+            answers, confidence = locate_all(
+                rows,
+                opened,
+                method.search,
+                description(descriptor, found),
+                device=found,
+                threads=threads,
+            )
+        if deployment is not None:
+            write_deployment(
+                deployment, references, descriptor, method.search, confidence, *measures_of(rows)
             )
         table = pose_table([_row(*pair) for pair in zip(rows["photo"], answers, strict=True)])
     else:
@@ -87,15 +97,6 @@ def locate_photos(
         (time.process_time() - spent) / len(rows),
         int((~table["resolved"]).sum()),
     )
-
-
-def _description(folder: Path | None, device: torch.device) -> Describe:
-    """Return how cells are described."""
-    if folder is None:
-        return gradient_description
-    from nadir.localization.descriptor_fit import load_descriptor
-
-    return load_descriptor(folder).to(device)
 
 
 def _row(photo: str, answer: Answer) -> dict[str, Any]:
@@ -139,8 +140,8 @@ def _sparse_poses(
 ) -> pd.DataFrame:
     """Return the poses that local features alone give; where they give none, the middle."""
     searched = [SparseReference.of(one) for one in references]
-    for one in searched:
-        _ = one.index  # built once, before threads ask for it
+    for reference in searched:
+        _ = reference.index  # built once, before threads ask for it
     clahe = method.clahe if isinstance(method, SiftRansac) else True
     estimator: Estimator = (
         ransac_estimator(method.ratio) if isinstance(method, SiftRansac) else voting_estimator()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from nadir.localization.confidence import Confidence
 from nadir.localization.localizer import Answer, Localizer
 from nadir.localization.mosaic import PlacedPhoto, write_mosaic
 from nadir.localization.photos import poses_of, read_photo
-from nadir.localization.pose import angle_difference
+from nadir.localization.pose import Pose
 from nadir.localization.references import Reference, build_reference
 from nadir.raster.grid import Grid
 
@@ -43,7 +44,7 @@ def locate_all(
     *,
     device: torch.device,
     threads: int = 1,
-) -> list[Answer]:
+) -> tuple[list[Answer], Confidence]:
     """Locate photos.
 
     Args:
@@ -56,14 +57,12 @@ def locate_all(
         threads: Photos at a time, where the device is the CPU.
 
     Returns:
-        One answer a row.
+        One answer a row, and what evidence turned out to be worth.
     """
-    scale = photos["scale"].dropna()
-    scale_known = float(scale.median()) if len(scale) else 1.0
-    side = int(photos[["width", "height"]].to_numpy().max())
+    side, scale = measures_of(photos)
 
     def localizer(over: Sequence[Reference]) -> Localizer:
-        return Localizer(over, cfg, side, describe, device=device, scale=scale_known)
+        return Localizer(over, cfg, side, describe, device=device, scale=scale)
 
     workers = threads if device.type == "cpu" else 1
     paths = photos["path"].tolist()
@@ -71,6 +70,13 @@ def locate_all(
     if cfg.joint:
         answers = _jointly(photos, answers, references[0], localizer, workers)
     return _calibrated(answers, photos, cfg.precision)
+
+
+def measures_of(photos: pd.DataFrame) -> tuple[int, float]:
+    """Return the longest side of the photos in pixels, and their scale as far as it is known."""
+    scale = photos["scale"].dropna()
+    side = int(photos[["width", "height"]].to_numpy().max())
+    return side, float(scale.median()) if len(scale) else 1.0
 
 
 def _locate(localizer: Localizer, paths: list[str], workers: int, title: str) -> list[Answer]:
@@ -125,31 +131,39 @@ def _jointly(
     return answers
 
 
+def is_right(pose: Pose, truth: Pose) -> bool:
+    """Whether a pose is right within `RIGHT_PX` and `RIGHT_DEG`."""
+    away = np.hypot(pose.x - truth.x, pose.y - truth.y)
+    turned = abs((pose.angle - truth.angle + 180.0) % 360.0 - 180.0)
+    return bool(away <= RIGHT_PX and turned <= RIGHT_DEG)
+
+
 def _placed(photos: pd.DataFrame, answers: list[Answer]) -> Iterator[PlacedPhoto]:
-    for row, answer in zip(photos.itertuples(index=False), answers, strict=True):
-        yield PlacedPhoto(
-            str(row.photo), str(row.path), answer.pose, int(row.width), int(row.height)
-        )
+    rows: Any = photos.itertuples(index=False)
+    for row, answer in zip(rows, answers, strict=True):
+        yield PlacedPhoto(row.photo, row.path, answer.pose, row.width, row.height)
 
 
-def _calibrated(answers: list[Answer], photos: pd.DataFrame, precision: float) -> list[Answer]:
+def _calibrated(
+    answers: list[Answer], photos: pd.DataFrame, precision: float
+) -> tuple[list[Answer], Confidence]:
     """Return the answers with probabilities fitted to the photos whose truth is known."""
     known = (photos["split"] == "validation").to_numpy() & photos["x"].notna().to_numpy()
-    chosen = [k for k in np.flatnonzero(known) if answers[k].stage != "none"]
-    truth = [poses_of(photos.iloc[[k]])[0] for k in chosen]
+    answered = np.array([answer.stage != "none" for answer in answers])
+    chosen = known & answered
+    given = [answer for answer, one in zip(answers, chosen, strict=True) if one]
     right = np.array(
         [
-            np.hypot(answers[k].pose.x - pose.x, answers[k].pose.y - pose.y) <= RIGHT_PX
-            and float(angle_difference(answers[k].pose.angle, pose.angle)) <= RIGHT_DEG
-            for k, pose in zip(chosen, truth, strict=True)
+            is_right(answer.pose, pose)
+            for answer, pose in zip(given, poses_of(photos[chosen]), strict=True)
         ],
-        bool,
+        np.bool_,
     )
-    confidence = Confidence.fitted([answers[k].evidence for k in chosen], right)
+    confidence = Confidence.fitted([answer.evidence for answer in given], right)
     log.info(
-        "confidence: fitted to %d photos with known position, %d right", len(chosen), right.sum()
+        "confidence: fitted to %d photos with known position, %d right", len(given), right.sum()
     )
-    return [_weighed(answer, confidence, precision) for answer in answers]
+    return [_weighed(answer, confidence, precision) for answer in answers], confidence
 
 
 def _weighed(answer: Answer, confidence: Confidence, precision: float) -> Answer:

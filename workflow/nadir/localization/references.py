@@ -96,6 +96,8 @@ def build_reference(
             "valid_share": round(valid_share, 6),
         }
         facts = {"kind": _KIND, "grid": grid.to_dict() if grid.crs else None, **content}
+        # Where the raster lies is for readers; it is no part of the content.
+        content["raster"] = os.path.relpath(path, Path(manifest).absolute().parent)
         log.info("%s: %d local features", path, len(features.points))
         return stage.commit(
             Manifest(_KIND, content_digest(units, facts), facts["grid"], content, sources or {})
@@ -112,6 +114,7 @@ class Reference:
         name: NAME.
         width: Columns, in pixels of full resolution.
         height: Rows.
+        source: The raster that it was made from.
         grid: Its georeference, or None.
         digest: Digest of its content.
         whole: Whether all of it shows ground.
@@ -124,6 +127,7 @@ class Reference:
         self.name = store.stem
         self.width = int(known.content["width"])
         self.height = int(known.content["height"])
+        self.source = str(Path(manifest).absolute().parent / known.content["raster"])
         self.grid = Grid.from_dict(known.grid) if known.grid else None
         self.digest = known.digest
         self.whole = known.content["valid_share"] >= 1.0

@@ -292,13 +292,13 @@ def _solve(
     solution = _median_start(at, moved, say, reach, rows.shape[2])
     softness = 4.0
     for _ in range(_ITERATIONS):
-        residual = np.hypot(*(moved - rows @ solution).T)
+        residual: NDArray[np.float64] = np.hypot(*(moved - rows @ solution).T)
         weight = say / (1.0 + (residual / softness) ** 2) ** 2
         both = np.repeat(weight, 2)[:, None]
         normal = design.T @ (both * design) + 1e-9 * np.eye(design.shape[1])
         solution = np.linalg.solve(normal, design.T @ (both[:, 0] * target))
         softness = max(0.7 * softness, _SOFT_RESIDUAL)
-    residual = np.asarray(np.hypot(*(moved - rows @ solution).T))
+    residual = np.hypot(*(moved - rows @ solution).T)
     agrees = residual < _AGREE
     agreement = float((say * agrees).sum() / say.sum())
     variance = float((weight * residual**2).sum() / max(2 * weight.sum(), 1e-9))
