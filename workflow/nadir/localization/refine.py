@@ -8,6 +8,7 @@ on one similarity (clouds, new houses and relief do not), and how certain the an
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -289,16 +290,16 @@ def _solve(
     if free_scale:
         rows[:, :, 3] = at / reach
     design, target = rows.reshape(-1, rows.shape[2]), moved.reshape(-1)
-    solution = _median_start(at, moved, say, reach, rows.shape[2])
+    solution: NDArray[Any] = _median_start(at, moved, say, reach, rows.shape[2])
     softness = 4.0
     for _ in range(_ITERATIONS):
-        residual: NDArray[np.float64] = np.hypot(*(moved - rows @ solution).T)
+        residual = _lengths(moved - rows @ solution)
         weight = say / (1.0 + (residual / softness) ** 2) ** 2
         both = np.repeat(weight, 2)[:, None]
         normal = design.T @ (both * design) + 1e-9 * np.eye(design.shape[1])
-        solution = np.linalg.solve(normal, design.T @ (both[:, 0] * target))
+        solution = np.asarray(np.linalg.solve(normal, design.T @ (both[:, 0] * target)), float)
         softness = max(0.7 * softness, _SOFT_RESIDUAL)
-    residual = np.hypot(*(moved - rows @ solution).T)
+    residual = _lengths(moved - rows @ solution)
     agrees = residual < _AGREE
     agreement = float((say * agrees).sum() / say.sum())
     variance = float((weight * residual**2).sum() / max(2 * weight.sum(), 1e-9))
@@ -317,6 +318,10 @@ def _solve(
     )
     rms = float(np.sqrt((residual[agrees] ** 2).mean())) * level if agrees.any() else float("nan")
     return Fit(fitted, full, agreement, len(at), rms)
+
+
+def _lengths(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.sqrt(np.square(vectors).sum(1))
 
 
 def _median_start(
