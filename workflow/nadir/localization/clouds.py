@@ -40,7 +40,7 @@ def clear_weight(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     bright = _rise(_blur(darkest, 3.0), _BRIGHT, _BRIGHT_WIDTH)
     saturation = _relative(_blur(brightest - darkest, 3.0), _blur(brightest, 3.0))
     colorless = 1 - _rise(saturation, _COLORED, _COLORED_WIDTH)
-    gray = (red + green + blue) / 3
+    gray = np.asarray((red + green + blue) / 3, np.float32)
     level = _blur(gray, 2.0)
     contrast = _relative(np.sqrt(_blur((gray - level) ** 2, 3.0)), _blur(level, 3.0))
     smooth = 1 - _rise(contrast, _ROUGH, _ROUGH_WIDTH)

@@ -15,15 +15,14 @@ from numpy.typing import NDArray
 
 from nadir.localization.pose import Pose, index_matrix
 
-_CELL = 16  # substrate pixels of a cell on which photos are compared
-_LONGEST = 1024  # cells along the substrate's longer side
 _ROUNDS = 25
 _TRUSTING = 5  # rounds before doubts count
 _LIMIT = np.log(2.0)  # no photo is made more than twice as bright or half as bright
 _PRIOR = 0.03  # share of a photo's cells that speak for leaving it as it is
 _DARK = 8.0  # of 255: below, the ratio of two values says little
+_SEEN = 0.05  # weight from which a photo says anything of a cell
 _LEAST = 1e-3  # keeps what nothing is known of from dividing by zero
-_BRIGHTER, _DARKER = 0.2, 0.5  # logarithm of the ratio to the others from which a cell is doubted
+_DOUBTFUL = 0.3  # logarithm of the ratio to the others from which a cell is doubted
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class _Patch:
     weights: NDArray[np.float32]
 
 
-def compare_photos(photos: Sequence[Thumbnail], width: int, height: int) -> Comparison:
+def compare_photos(photos: Sequence[Thumbnail], width: int, height: int, cell: int) -> Comparison:
     """Compare photos where they overlap.
 
     Photos are compared on cells of a coarse grid: in rounds, each moves towards the mean of all
@@ -89,18 +88,22 @@ def compare_photos(photos: Sequence[Thumbnail], width: int, height: int) -> Comp
         photos: The photos.
         width: Columns of the substrate.
         height: Rows of the substrate.
+        cell: Substrate pixels of a cell along each side; about a pixel of the thumbnails, or their
+            texture would alias.
     """
-    cell = max(_CELL, -(-max(width, height) // _LONGEST))
     shape = (-(-height // cell), -(-width // cell))
     patches = [_patch(photo, cell, shape) for photo in photos]
     doubts = [np.ones_like(patch.weights) for patch in patches]
     gains = np.zeros((len(photos), 3), np.float32)
+    one = np.float32(1)
     for turn in range(_ROUNDS):
         mean = _mean(patches, doubts, gains, shape)
         for index, patch in enumerate(patches):
             apart = patch.values - mean[patch.rows, patch.columns]
             if turn >= _TRUSTING:
-                doubts[index] = _agreement(apart + gains[index])
+                doubts[index] = np.where(
+                    patch.weights > _SEEN, _agreement(apart + gains[index]), one
+                )
             weights = patch.weights * doubts[index]
             mass = float(weights.sum())
             prior = _PRIOR * weights.size
@@ -116,10 +119,11 @@ def compare_photos(photos: Sequence[Thumbnail], width: int, height: int) -> Comp
 def _agreement(apart: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (h, w, 1), 0 to 1, for logarithms (h, w, 3) of the ratio to the others' mean.
 
-    The channel that is least brighter decides: a cloud is brighter in all.
+    The channel that deviates least decides: a cloud is brighter in all, a shadow darker. Both
+    count alike, or of two photos that contradict each other the one in the shadow would win.
     """
-    least = apart.min(2, keepdims=True)
-    excess = np.maximum(least, 0) / _BRIGHTER + np.minimum(apart.max(2, keepdims=True), 0) / _DARKER
+    excess = np.maximum(apart.min(2, keepdims=True), -apart.max(2, keepdims=True)) / _DOUBTFUL
+    excess = np.maximum(excess, 0)
     return np.exp(-(excess**2)).astype(np.float32)
 
 

@@ -43,7 +43,8 @@ _STEEP = 50.0  # how fast weights fall with a loss of clearness (0 to 1)
 _MIDDLE = 0.15  # what a photo's middle is worth beside its border, in clearness
 _FEATHER = 0.03  # of a photo's shorter side: width of the ramp at its border
 _WEIGHT_CELLS = 128  # cells of a photo's shorter side on which weights are kept
-_THUMBNAIL = 64  # pixels of a thumbnail's shorter side
+_THUMBNAIL = 40  # pixels of a thumbnail's shorter side
+_LONGEST = 1024  # cells along the substrate's longer side on which photos are compared
 
 
 @dataclass(frozen=True)
@@ -129,8 +130,10 @@ def write_mosaic(
             f"none of {len(photos)} located photos lies on the substrate",
             "Check that photos and substrate belong to one case, and the photos' dates.",
         )
-    surveyed = run_blocks(_survey, placed, workers, describe="photos")
-    compared = compare_photos([one.thumbnail for one in surveyed], grid.width, grid.height)
+    cell = _comparison_cell(placed, grid)
+    surveyed = run_blocks(lambda photo: _survey(photo, cell), placed, workers, describe="photos")
+    thumbnails = [one.thumbnail for one in surveyed]
+    compared = compare_photos(thumbnails, grid.width, grid.height, cell)
     clear = [
         _doubted(one.clear, agreement)
         for one, agreement in zip(surveyed, compared.agreement, strict=True)
@@ -179,13 +182,20 @@ def _read(photo: PlacedPhoto) -> NDArray[np.uint8]:
     return rgb
 
 
-def _survey(photo: PlacedPhoto) -> _Surveyed:
-    """Look at a photo once, for its clouds and its brightness."""
+def _comparison_cell(photos: Sequence[PlacedPhoto], grid: Grid) -> int:
+    """Return the side in substrate pixels of the cells on which photos are compared."""
+    sides = [photo.pose.scale * min(photo.width, photo.height) for photo in photos]
+    coarsest = -(-max(grid.width, grid.height) // _LONGEST)
+    return max(1, coarsest, round(float(np.median(sides)) / _THUMBNAIL))
+
+
+def _survey(photo: PlacedPhoto, cell: int) -> _Surveyed:
+    """Look at a photo once, for its clouds and its brightness on cells of this size."""
     rgb = _read(photo)
     clear = clear_weight(rgb)
     shorter = min(rgb.shape[:2])
     cells = reduce(np.round(255 * clear).astype(np.uint8), max(1, shorter // _WEIGHT_CELLS))
-    factor = max(1, shorter // _THUMBNAIL)
+    factor = min(max(1, round(cell / photo.pose.scale)), shorter)
     small, size = reduce(rgb, factor), (photo.width // factor, photo.height // factor)
     weight = np.asarray(cv2.resize(clear, size, interpolation=cv2.INTER_AREA), np.float32)
     return _Surveyed(cells, Thumbnail(small, weight, photo.pose, photo.width, photo.height))
@@ -227,8 +237,10 @@ class _Composer:
         count = np.zeros((height, width), np.uint16)
         for index in indices.tolist():
             self._add(index, block, total, mass, count)
-        rgb = total / np.maximum(mass, np.finfo(np.float32).tiny)[:, :, None]
-        return np.clip(np.round(rgb), 0, 255).astype(np.uint8), count
+        # In place: a block is large.
+        total /= np.maximum(mass, np.finfo(np.float32).tiny)[:, :, None]
+        np.clip(np.rint(total, out=total), 0, 255, out=total)
+        return total.astype(np.uint8), count
 
     def _add(
         self,
