@@ -61,7 +61,8 @@ def check_date(date: str, where: str) -> str:
     """Return a date that can be a file's name.
 
     Raises:
-        InputError: When it has other signs than letters, digits, `_` and `-`, or none; or is `substrate`.
+        InputError: When it has other signs than letters, digits, `_` and `-`, or none, or names
+            the substrate.
     """
     if not _NAME.fullmatch(date):
         remedy = "Write it as 2020-08-31, or with other letters, digits, '_' and '-'."
