@@ -59,7 +59,7 @@ class FeatureIndex:
     """
 
     def __init__(
-        self, features: Features, trees: int = 4, checks: int = 128, seed: int = 0
+        self, features: Features, trees: int = 4, checks: int = 100, seed: int = 0
     ) -> None:
         if len(features) < 2:
             raise ValueError(f"{len(features)} features cannot be searched for two neighbors")
