@@ -67,7 +67,8 @@ report: run ## results/report.html: figures and tables of everything that was ma
 
 results: ## say where the map, the comparison and the report are
 	@echo; echo "Results:"
-	@for file in results/*/*/*/scenes/*/map.tif results/*/comparison.html results/report.html; do \
+	@for file in results/*/*/*/scenes/*/map.tif results/*/comparison.html results/localization/*/comparison.html \
+	  results/report.html; do \
 	  if [ -e "$$file" ]; then echo "  $$file"; fi; done
 
 test: $(ENVIRONMENT) ## run the tests
