@@ -536,7 +536,8 @@ rule mosaic_poses:
         photos="results/localization/{case}/photos.parquet",
         poses="results/localization/{case}/{trial}/poses.parquet",
     output:
-        "results/localization/{case}/{trial}/located.tif",
+        mosaic="results/localization/{case}/{trial}/located.tif",
+        facts="results/localization/{case}/{trial}/located.json",
     log:
         "results/logs/mosaic_poses/{case}.{trial}.log",
     benchmark:
@@ -553,7 +554,7 @@ rule mosaic_poses:
         "Laying the photos that {wildcards.trial} located on the grid of {wildcards.case}"
     shell:
         "python -m nadir mosaic-poses --case {input.case:q} --photos {input.photos:q} "
-        "--poses {input.poses:q} --out {output:q} --threads {threads} >{log:q} 2>&1"
+        "--poses {input.poses:q} --out {output.mosaic:q} --threads {threads} >{log:q} 2>&1"
 
 
 rule pack_poses:

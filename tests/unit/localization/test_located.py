@@ -44,7 +44,8 @@ def test_sure_test_photos_lie_where_they_were_found(made: tuple, tmp_path: Path)
     (name, pose), other = next(iter(test.items())), list(test)[1]
     poses = answers(photos, test, {name} | validation)
     assert [one.name for one in resolved_photos(poses, photos)] == [name]
-    assert write_located(poses, photos, case, tmp_path / "located.tif", workers=1) == 1
+    facts = write_located(poses, photos, case, tmp_path / "located.tif", workers=1)
+    assert facts["photos"] == [name]
     with rasterio.open(tmp_path / "located.tif") as file:
         rgb, shown = np.moveaxis(file.read(), 0, -1), file.dataset_mask() > 0
         assert file.crs == "EPSG:32631"
@@ -58,6 +59,7 @@ def test_sure_test_photos_lie_where_they_were_found(made: tuple, tmp_path: Path)
 def test_without_a_sure_answer_the_picture_is_empty(made: tuple, tmp_path: Path) -> None:
     case, photos, test = made
     poses = answers(photos, test, set())
-    assert write_located(poses, photos, case, tmp_path / "located.tif", workers=1) == 0
+    facts = write_located(poses, photos, case, tmp_path / "located.tif", workers=1)
+    assert facts["photos"] == [] and (tmp_path / "located.json").is_file()
     with rasterio.open(tmp_path / "located.tif") as file:
         assert file.shape == (SIDE[1], SIDE[0]) and not file.dataset_mask().any()

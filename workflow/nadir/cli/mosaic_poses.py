@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--poses", required=True, type=Path, help="table of poses, Parquet")
     parser.add_argument("--photos", required=True, type=Path, help="photo table, Parquet")
     parser.add_argument("--case", required=True, type=Path, help="facts about the case, JSON")
-    add_out(parser, "mosaic to write, TIFF")
+    add_out(parser, "mosaic to write, NAME.tif; NAME.json goes beside it")
     add_threads(parser)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -11,6 +13,7 @@ from nadir.localization.casefile import Case
 from nadir.localization.mosaic import PlacedPhoto, placed_photos, write_mosaic
 from nadir.localization.pictures import new_picture
 from nadir.localization.poses import aligned
+from nadir.provenance.atomic import write_json
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +45,7 @@ def write_located(
     *,
     workers: int | None = None,
     source: str | os.PathLike[str] = "poses",
-) -> int:
+) -> dict[str, Any]:
     """Write the mosaic of the test photos whose answer is sure, as a COG on the substrate's grid.
 
     Where no answer is sure, the picture is there and empty: all of it is masked out.
@@ -51,12 +54,12 @@ def write_located(
         poses: Table of poses.
         photos: The photo table.
         case: The case.
-        path: The picture to write.
+        path: The picture to write (`NAME.tif`); facts about it go to `NAME.json`.
         workers: Threads.
         source: File of the poses, for messages.
 
     Returns:
-        How many photos it shows.
+        The facts, as `mosaic.write_mosaic` gives them.
 
     Raises:
         InputError: When photos have no answer, or a photo cannot be read.
@@ -64,7 +67,9 @@ def write_located(
     """
     placed = resolved_photos(poses, photos, source)
     if placed:
-        return len(write_mosaic(placed, case.ground, path, workers)["photos"])
+        return write_mosaic(placed, case.ground, path, workers)
     log.warning("%s: the place of no test photo is sure, so the mosaic is empty", path)
     with new_picture(path, case.ground):
-        return 0
+        facts: dict[str, Any] = {"photos": [], "coverage": 0.0, "mean_observations": 0.0}
+    write_json(Path(path).with_suffix(".json"), facts)
+    return facts
