@@ -12,7 +12,7 @@ from nadir.localization.correlation import correlate, refine_peak, spectrum
 
 def slow(reference, valid, template, weight):
     """Return the score at every offset from its definition, in double precision."""
-    channels, rows, columns = reference.shape
+    rows, columns = reference.shape[1:]
     high, wide = weight.shape
     shown = np.ones((rows, columns)) if valid is None else valid
     usual = (reference**2).sum() / max(shown.sum(), 1)
@@ -112,7 +112,7 @@ def test_what_weights_leave_out_does_not_count():
 
 
 def test_what_lies_in_holes_does_not_count():
-    reference, valid, template, weight = made(4, holes=True)
+    reference, valid, _, _ = made(4, holes=True)
     whole = np.ones_like(valid)
     whole[5:9, 12:] = 0
     shown = np.random.default_rng(0).standard_normal(reference.shape) * whole

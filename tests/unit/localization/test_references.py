@@ -47,7 +47,7 @@ def built(tmp_path_factory):
 
 
 def test_what_is_known_of_it(built):
-    raster, reference = built
+    reference = built[1]
     assert (reference.name, reference.width, reference.height) == ("ground", 203, 158)
     assert reference.whole and reference.grid is None
     features = reference.features()
