@@ -97,7 +97,7 @@ class DeployedLocalizer:
             references,
             SearchConfig.model_validate(said["search"]),
             int(said["photo_side"]),
-            description(path.parent / said["descriptor"] if said["descriptor"] else None, place),
+            descriptions(path.parent / said["descriptor"] if said["descriptor"] else None, place),
             Confidence(np.array([float(said["confidence"][name]) for name in FEATURES])),
             place,
             float(said["scale"]),
@@ -113,13 +113,13 @@ def load_localizer(folder: str | os.PathLike[str], device: str = "auto") -> Depl
     return DeployedLocalizer(folder, device)
 
 
-def description(folder: Path | None, device: torch.device) -> Describe:
-    """Return how cells are described: by the trained descriptor of a folder, or by gradients."""
+def descriptions(folder: Path | None, device: torch.device) -> list[Describe]:
+    """Return how cells are described: by gradients, and by the descriptor of a folder, if any."""
     if folder is None:
-        return gradient_description
+        return [gradient_description]
     from nadir.localization.descriptor_fit import load_descriptor
 
-    return load_descriptor(folder).to(device)
+    return [gradient_description, load_descriptor(folder).to(device)]
 
 
 def _read(path: Path) -> dict[str, Any]:

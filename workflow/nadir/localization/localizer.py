@@ -1,7 +1,9 @@
 """The localiser: one photo against a pool of references, from a fast pass to parts of a pixel.
 
 1. Fast pass: votes of local features at known scale; where they are sure, the search ends.
-2. Coarse search on every reference in all directions, by correlation of described cells.
+2. Coarse search on every reference in all directions, by correlation of described cells: first by
+   gradients, then, where that leaves doubt, by the trained descriptor. They fail on different
+   photos, and the next step tells which of their places is right.
 3. The best places are refined; how far the best leads over the runner-up tells right from wrong.
 4. A fit over patches gives parts of a pixel, a covariance, and how much of the photo agrees.
 """
@@ -35,6 +37,7 @@ from nadir.localization.turning import reduce
 log = logging.getLogger(__name__)
 
 _CLOSE = 3  # places that are refined at twice the resolution
+_DOUBT = 0.03  # lead below which an answer is not worth a closer look while places are left
 _SAME_PLACE = 0.1  # share of a photo's side within which two answers are one
 
 
@@ -79,7 +82,7 @@ class Localizer:
         references: The substrate first, then mosaics.
         cfg: How to search.
         photo_side: Longer side of the photos, in pixels.
-        describe: How cells are described; by gradients when not given.
+        describe: Ways to describe cells, tried in this order until an answer is sure.
         confidence: What evidence is worth.
         device: Where to compute.
         scale: Substrate pixels per photo pixel, about.
@@ -90,7 +93,7 @@ class Localizer:
         references: Sequence[Reference],
         cfg: SearchConfig,
         photo_side: int,
-        describe: Describe = gradient_description,
+        describe: Sequence[Describe] = (gradient_description,),
         confidence: Confidence | None = None,
         device: torch.device | None = None,
         scale: float = 1.0,
@@ -101,11 +104,14 @@ class Localizer:
         self.references = list(references)
         self._sparse = [SparseReference.of(one) for one in references] if cfg.sift else []
         self._coarse = [
-            CoarseSearch(one, describe, photo_side, scale, cfg.rotation_step, device)
+            [
+                CoarseSearch(one, way, photo_side, scale, cfg.rotation_step, device)
+                for way in describe
+            ]
             for one in references
         ]
         self._refiners = [Refiner(one, device) for one in references]
-        self.level = self._coarse[0].level
+        self.level = self._coarse[0][0].level
 
     def locate(self, photo: NDArray[np.uint8]) -> Answer:
         """Return where a photo was taken.
@@ -121,13 +127,18 @@ class Localizer:
             answer = self._answer(photo, gray, weight, view, places, sure=True)
             if answer.resolved:
                 return answer
-        for which, coarse in enumerate(self._coarse):
-            guesses = coarse.search(
-                reduce(photo, self.level), view.weight, self._scales(), self.cfg.candidates
-            )
-            places += [
-                _Place(guess, which, "search") for guess in self._refined(view, guesses, which)
-            ]
+        small = reduce(photo, self.level)
+        for way in range(len(self._coarse[0])):
+            # Mosaics come first: they show the photos' own season, so they settle most.
+            for which in reversed(range(len(self.references))):
+                coarse = self._coarse[which][way]
+                guesses = coarse.search(small, view.weight, self._scales(), self.cfg.candidates)
+                refined = self._refined(view, guesses, which)
+                places += [_Place(guess, which, "search") for guess in refined]
+                if self._margin(places, min(gray.shape)) > _DOUBT:
+                    answer = self._answer(photo, gray, weight, view, places, sure=False)
+                    if answer.resolved:
+                        return answer
         return self._answer(photo, gray, weight, view, places, sure=False)
 
     def _fast_pass(self, gray: NDArray[np.uint8], view: View) -> tuple[list[_Place], bool]:
@@ -187,8 +198,7 @@ class Localizer:
         """Return the best place, fitted to parts of a pixel and weighed."""
         if not places:
             return self._nowhere()
-        places = sorted(places, key=lambda place: -place.guess.score)
-        best = places[0]
+        best = max(places, key=lambda place: place.guess.score)
         margin = self._margin(places, min(photo.shape[:2]))
         if len(places) == 1 and sure:
             margin = float("nan")  # there is no runner-up: the fast pass spoke alone
@@ -219,8 +229,11 @@ class Localizer:
 
         Mosaics and substrate show the same ground: the same place on both is no rival.
         """
-        first = places[0].guess
-        for place in places[1:]:
+        ranked = sorted(places, key=lambda place: -place.guess.score)
+        if not ranked:
+            return 0.0
+        first = ranked[0].guess
+        for place in ranked[1:]:
             other = place.guess
             turned = abs((other.angle - first.angle + 180) % 360 - 180)
             away = np.hypot(other.x - first.x, other.y - first.y)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from nadir.config.localization import Localiser, SiftRansac, SiftVoting
 from nadir.errors import InputError
 from nadir.learn.devices import lease
-from nadir.localization.deployment import description, write_deployment
+from nadir.localization.deployment import descriptions, write_deployment
 from nadir.localization.localizer import Answer
 from nadir.localization.photos import asked, read_photo, read_photos
 from nadir.localization.pooled import locate_all, measures_of
@@ -78,7 +78,7 @@ def locate_photos(
                 rows,
                 opened,
                 method.search,
-                description(descriptor, found),
+                descriptions(descriptor, found),
                 device=found,
                 threads=threads,
             )

@@ -40,7 +40,7 @@ def locate_all(
     photos: pd.DataFrame,
     references: Sequence[Reference],
     cfg: SearchConfig,
-    describe: Describe,
+    describe: Sequence[Describe],
     *,
     device: torch.device,
     threads: int = 1,
@@ -52,7 +52,7 @@ def locate_all(
             calibrate the confidence, and for nothing else.
         references: The substrate first, then mosaics.
         cfg: How to search.
-        describe: How cells are described.
+        describe: Ways to describe cells, in the order in which they are tried.
         device: Where to compute.
         threads: Photos at a time, where the device is the CPU.
 

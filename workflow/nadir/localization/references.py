@@ -47,7 +47,7 @@ LEVELS = (1, 2, 4)
 """Reductions that an index holds."""
 
 FEATURES_PER_TILE = 6000
-"""Most local features of a tile of 1024 x 1024 working pixels."""
+"""Most local features of a tile of 512 x 512 working pixels."""
 
 _KIND = "reference"
 _LAYOUT = CubeConfig(codec="lz4", chunk=256, shard=1024)
