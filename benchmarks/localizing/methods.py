@@ -44,9 +44,7 @@ Method = Callable[[NDArray[np.uint8]], Located]
 """Locates a photo (height, width, 3) uint8."""
 
 
-def localiser(
-    reference: Reference, photo_side: int, search: SearchConfig | None = None
-) -> Method:
+def localiser(reference: Reference, photo_side: int, search: SearchConfig | None = None) -> Method:
     """Return the localiser without any training: gradient channels, prior confidence.
 
     Args:

@@ -8,14 +8,12 @@ their height, so no similarity is exact here: the best one is reported beside th
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 import rasterio

@@ -77,10 +77,10 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     names = list(rows[0])
     cells = [names, *([str(row[name]) for name in names] for row in rows)]
     widths = [max(len(line[k]) for line in cells) for k in range(len(names))]
-    lines = [
-        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |"
-        for line in cells
+    padded = [
+        [text.ljust(width) for text, width in zip(line, widths, strict=True)] for line in cells
     ]
+    lines = [f"| {' | '.join(line)} |" for line in padded]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
     return "\n".join([lines[0], rule, *lines[1:]]) + "\n"
 
@@ -115,7 +115,5 @@ def report(
     write_text(out / f"{name}.md", text)
     write_text(out / f"{name}.csv", flat(rows).to_csv(index=False, float_format="%.6g"))
     if trials is not None:
-        write_text(
-            out / f"{name}_photos.csv", trials.to_csv(index=False, float_format="%.6g")
-        )
+        write_text(out / f"{name}_photos.csv", trials.to_csv(index=False, float_format="%.6g"))
     print(text)
