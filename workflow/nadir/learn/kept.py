@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def keep_training(
     fit: FitInto,
     cache_root: str | os.PathLike[str],
     parts: dict[str, Any],
-    outputs: dict[str, str | os.PathLike[str]],
+    outputs: Mapping[str, str | os.PathLike[str]],
     *,
     cfg: tuple[str, ...],
     threads: int,
@@ -71,5 +71,5 @@ def keep_training(
                     shutil.copy2(path, result / path.name)
         else:
             log.info("this training has been done before (key %s): it is delivered", cache.key)
-        cache.deliver(outputs)
+        cache.deliver(dict(outputs))
     return cache.key

@@ -6,9 +6,7 @@ has been done before is delivered in seconds.
 
 from __future__ import annotations
 
-import logging
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +18,10 @@ from nadir.config.encoders import encoder_faults
 from nadir.config.localization import Regression
 from nadir.errors import InputError
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS, check_weights_file
-from nadir.learn.card import run_card
 from nadir.learn.devices import check_device
+from nadir.learn.kept import CARD, keep_training
 from nadir.localization.photos import read_bytes, read_photos
-from nadir.provenance.atomic import write_json
-from nadir.provenance.cache import ResultCache
 from nadir.provenance.digest import sha
-
-log = logging.getLogger(__name__)
 
 _KEYED = ["photo", "split", "width", "height", "x", "y", "angle", "scale", "digest"]
 
@@ -122,16 +116,14 @@ def train_regression(
         "code": code,
         "seed": seed,
     }
-    cache = ResultCache(cache_root, parts)
-    with cache.lock():
-        if cache.result is None:
-            check_device(device)
-            _fit(fit, cache, data, method, seed, device, threads)
-        else:
-            log.info("this training has been done before (key %s)", cache.key)
-        files = {name: model / name for name in (WEIGHTS, DESCRIPTION, "card.json")}
-        cache.deliver({**files, "history.parquet": history})
-    return cache.key
+
+    def fit_into(work: Path, made: Path, keys: dict[str, Any]) -> dict[str, Any]:
+        check_device(device)
+        return fit(data, method, RegressionSession(work, made, seed, device, threads, keys))
+
+    outputs = {name: model / name for name in (WEIGHTS, DESCRIPTION, CARD)}
+    outputs["history.parquet"] = history
+    return keep_training(fit_into, cache_root, parts, outputs, cfg=("method",), threads=threads)
 
 
 def check_regression(cfg: Regression) -> None:
@@ -163,31 +155,6 @@ def regression_data(photos: str | os.PathLike[str], case: dict[str, Any]) -> Reg
                 "Give more located photos, and a share of validation photos between 0 and 1.",
             )
     return RegressionData(parts["train"], parts["validation"], case["substrate"])
-
-
-def _fit(
-    fit: Fit,
-    cache: ResultCache,
-    data: RegressionData,
-    method: Regression,
-    seed: int,
-    device: str,
-    threads: int,
-) -> None:
-    """Fit, and keep the result."""
-    made = cache.work / "made"
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir()
-    parts = dict(cache.parts)
-    keys = {"training": cache.key, "code": parts.pop("code"), "seed": parts.pop("seed")}
-    session = RegressionSession(cache.work, made, seed, device, threads, keys)
-    facts = fit(data, method, session)
-    cfg = {"method": parts.pop("method")}
-    card = run_card(cfg=cfg, digests=parts, code=keys["code"], seed=seed, threads=threads, **facts)
-    write_json(made / "card.json", card)
-    with cache.store() as result:
-        for path in made.iterdir():
-            shutil.copy2(path, result / path.name)
 
 
 def _rows(photos: pd.DataFrame) -> list[list[Any]]:
