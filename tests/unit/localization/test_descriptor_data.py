@@ -179,3 +179,17 @@ def test_photos_over_the_border_have_a_place_in_their_window(tmp_path):
     for index in range(8):
         _, _, x, y = source.pair(index)
         assert in_window(x, y)
+
+
+@pytest.mark.xfail(strict=True, reason="pairs are cut from holes as well: black on black")
+def test_pairs_show_ground(tmp_path):
+    """Of a reference that is a mosaic, with holes, only what shows ground teaches anything."""
+    shown = np.zeros(SIZE[::-1], bool)
+    shown[:250, :200] = True
+    waves = Waves(4)
+    mosaic = indexed(tmp_path, "mosaic", waves.substrate(*SIZE), mask=shown)
+    source = PairBatches([mosaic], [], 1, SIDE, 2, 1, 0)
+    for index in range(20):
+        _, ground, x, y = source.pair(index)
+        left, top = round(STRIDE * x), round(STRIDE * y)
+        assert ground[top : top + SIDE, left : left + SIDE].any(2).mean() > 0.25

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from ground_fakes import Waves, indexed, photo_table
 
 from nadir.config.localization import DescriptorConfig
 from nadir.errors import InputError
 from nadir.learn import keeper
-from nadir.learn.bundle import load_bundle, save_bundle
+from nadir.learn.bundle import load_bundle
 from nadir.learn.history import read_history
 from nadir.localization import descriptor_data, descriptor_fit
 from nadir.localization.descriptor_fit import load_descriptor
@@ -140,32 +139,11 @@ def test_the_key_depends_on_what_is_learned_from_and_on_nothing_else(
 
 def test_the_bundle_reads_back(trained):
     network = load_descriptor(trained[0] / "model")
-    assert not network.training
     bundle = load_bundle(trained[0] / "model")
     for name, value in network.state_dict().items():
         assert np.array_equal(value.numpy(), bundle.weights[name])
-    picture = torch.rand((1, 3, 64, 64))
-    with torch.inference_mode():
-        assert network(picture).shape == (1, 4, 16, 16)
     assert bundle.description["keys"]["training"] == trained[1]
     assert bundle.description["cell_px"] == 4
-
-
-def test_bundles_of_others_are_refused(trained, tmp_path):
-    bundle = load_bundle(trained[0] / "model")
-    plain = {k: v for k, v in bundle.description.items() if k not in ("weights_sha256", "format")}
-    save_bundle(tmp_path / "task", plain | {"task": "localization"}, bundle.weights)
-    with pytest.raises(InputError, match="no descriptor"):
-        load_descriptor(tmp_path / "task")
-    save_bundle(tmp_path / "few", plain, dict(list(bundle.weights.items())[:5]))
-    with pytest.raises(InputError, match="weights of another model"):
-        load_descriptor(tmp_path / "few")
-    wide = plain | {"network": {"channels": 8, "width": 8}}
-    save_bundle(tmp_path / "wide", wide, bundle.weights)
-    with pytest.raises(InputError, match="weights of another model"):
-        load_descriptor(tmp_path / "wide")
-    with pytest.raises(InputError, match="cannot be read"):
-        load_descriptor(tmp_path / "absent")
 
 
 def test_a_case_without_located_photos_learns_from_its_references(case, tmp_path):
