@@ -62,7 +62,7 @@ class Terrain:
 
     def at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return heights at positions, bilinear; NaN outside."""
-        column, row = ~self.grid.affine * (x, y)
+        column, row = ~self.grid.affine @ (x, y)
         places = np.stack([np.asarray(row) - 0.5, np.asarray(column) - 0.5])
         return map_coordinates(self.heights, places, order=1, cval=np.nan)
 
@@ -139,7 +139,7 @@ class Frame:
         hides behind a ridge shows the ridge, as in most orthophotos.
         """
         columns, rows = np.meshgrid(np.arange(grid.width) + 0.5, np.arange(grid.height) + 0.5)
-        x, y = grid.affine * (columns, rows)
+        x, y = grid.affine @ (columns, rows)
         seen = self.project(np.stack([x, y, terrain.at(x, y)], -1))
         height, width = picture.shape[:2]
         with np.errstate(invalid="ignore"):
