@@ -20,10 +20,11 @@ from nadir.localization.conventions import Conventions, infer_conventions
 from nadir.localization.dates import ONE_DATE, check_date, read_dates
 from nadir.localization.exact import ExactPose, read_exact
 from nadir.localization.faults import Faults
+from nadir.localization.files import read_bytes
 from nadir.localization.folder import CaseFolder, find_case
 from nadir.localization.ground import substrate_facts
 from nadir.localization.looks import look
-from nadir.localization.photos import SCHEMA, decode_photo, read_bytes
+from nadir.localization.photos import SCHEMA, decode_photo
 from nadir.localization.pose import Pose
 from nadir.localization.records import Record, check_rectangle, read_record
 from nadir.localization.validation import draw_validation

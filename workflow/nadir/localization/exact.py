@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nadir.errors import InputError
-from nadir.localization.photos import read_bytes
+from nadir.localization.files import read_bytes
 from nadir.localization.pose import Pose
 
 _REMEDY = "Simulate the case again, or remove the file."

@@ -6,7 +6,6 @@ import io
 import logging
 import os
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,13 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nadir.errors import InputError
+from nadir.localization.files import read_bytes
 from nadir.localization.pose import Pose
 from nadir.localization.tables import read_table, refuse_doubles, write_table
 
 log = logging.getLogger(__name__)
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
-"""Endings of files that are taken for photos, in lower case."""
 
 SPLITS = ("train", "validation", "test")
 """What a photo is for."""
@@ -56,19 +53,6 @@ def read_photo(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         InputError: When there is no such file, or as `decode_photo` does.
     """
     return decode_photo(read_bytes(path), path)
-
-
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """Return the bytes of a file.
-
-    Raises:
-        InputError: When there is no such file, or it cannot be read.
-    """
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        problem = f"the file cannot be read ({(error.strerror or str(error)).lower()})"
-        raise InputError(path, problem, "Check the path and its permissions.") from error
 
 
 def decode_photo(data: bytes, name: str | os.PathLike[str]) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadir.errors import InputError
-from nadir.localization.photos import read_bytes
+from nadir.localization.files import read_bytes
 from nadir.localization.pose import CORNERS, Pose
 
 _REMEDY = (

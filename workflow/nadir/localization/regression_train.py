@@ -20,7 +20,8 @@ from nadir.errors import InputError
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS, check_weights_file
 from nadir.learn.devices import check_device
 from nadir.learn.kept import CARD, keep_training
-from nadir.localization.photos import read_bytes, read_photos
+from nadir.localization.files import read_bytes
+from nadir.localization.photos import read_photos
 from nadir.provenance.digest import sha
 
 _KEYED = ["photo", "split", "width", "height", "x", "y", "angle", "scale", "digest"]

@@ -1,0 +1,24 @@
+"""Files of a case: their endings and their bytes. Light, since the graph is drawn with it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from nadir.errors import InputError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
+"""Endings of files that are taken for photos, in lower case."""
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        InputError: When there is no such file, or it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        problem = f"the file cannot be read ({(error.strerror or str(error)).lower()})"
+        raise InputError(path, problem, "Check the path and its permissions.") from error
