@@ -150,7 +150,6 @@ def test_a_photo_larger_than_the_substrate(tmp_path, cfg, sides):
     assert answer.stage == "none" or not answer.resolved or away(answer.pose, pose)[0] < 1
 
 
-@pytest.mark.xfail(strict=True, reason="less than two cells of substrate cannot be described")
 def test_a_substrate_of_next_to_nothing(tmp_path):
     reference = indexed(tmp_path, "dot", WAVES.substrate(20, 20))
     answer = Localizer([reference], QUICK, 1024).locate(np.zeros((1024, 1024, 3), np.uint8))

@@ -117,7 +117,6 @@ def test_nothing_to_answer_and_nothing_to_read(case, tmp_path):
     assert not (tmp_path / "o").exists()
 
 
-@pytest.mark.xfail(strict=True, reason="the scale of the photos is taken from validation alone")
 def test_the_scale_is_known_from_photos_to_learn_from(tmp_path):
     """Without a validation split, the scale of the located photos is that of the others."""
     indexed(tmp_path, "substrate", WAVES.substrate(200, 180))

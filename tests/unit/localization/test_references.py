@@ -92,18 +92,12 @@ def test_far_outside_nothing_is_valid_and_inside_all_is(built, level):
         assert not beyond.any()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="positions left of 0 are cut towards 0, so the row and column -1 are valid"
-)
 @pytest.mark.parametrize("level", LEVELS)
 def test_the_pixel_before_the_first_is_not_valid(built, level):
     valid = built[1].valid(level, -1, -1, 4, 4)
     assert valid[1:, 1:].all() and not valid[0].any() and not valid[:, 0].any()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="validity is kept by fours, the last of them counts beyond the border"
-)
 def test_the_pixel_after_the_last_is_not_valid(built):
     assert not built[1].valid(1, 203, 0, 4, 4).any()
 

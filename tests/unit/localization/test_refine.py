@@ -79,9 +79,6 @@ def test_levels_share_their_coordinates(tmp_path, level):
     assert away(fit.pose, pose)[0] < 0.1 and away(fit.pose, pose)[1] < 0.02
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a reduced photo's middle is taken for the photo's: some rows were dropped"
-)
 def test_photos_of_no_multiple_of_the_level(tmp_path):
     waves = Waves(2, shortest=14.0)
     refiner = Refiner(indexed(tmp_path, "ground", waves.substrate(800, 760)), torch.device("cpu"))

@@ -92,6 +92,10 @@ class CoarseSearch:
         self.level = self.cell // STRIDE
         self.describe, self.device = describe, device
         self.angles = np.arange(0.0, 360.0, 360.0 / round(360.0 / step))
+        self.spectrum: Spectrum | None = None
+        self.features = torch.zeros(0, 0, 0)
+        if min(reference.level_size(self.level)) < 2 * STRIDE:
+            return  # smaller than what can be described: no photo lies on it
         features, valid = self._describe_all(reference)
         weight = valid.sum().clamp_min(1.0)
         self.mean = ((features * valid).sum((1, 2)) / weight).view(-1, 1, 1)
@@ -99,7 +103,7 @@ class CoarseSearch:
         self.valid = None if reference.whole else valid
         wide = F.avg_pool2d(self.features[None], 2)[0]
         halved = None if self.valid is None else F.avg_pool2d(valid[None, None], 2)[0, 0]
-        self.spectrum: Spectrum = spectrum(wide, halved)
+        self.spectrum = spectrum(wide, halved)
 
     @torch.inference_mode()
     def _describe_all(self, reference: Reference) -> tuple[torch.Tensor, torch.Tensor]:
@@ -139,6 +143,7 @@ class CoarseSearch:
         weight: NDArray[np.float32],
         scales: tuple[float, ...],
         count: int,
+        middle: tuple[float, float] | None = None,
     ) -> list[Guess]:
         """Return the best places, one a neighborhood, the best first.
 
@@ -147,14 +152,15 @@ class CoarseSearch:
             weight: (height, width) float32 of the same pixels, 0 where clouds hide the ground.
             scales: Scales to try, in substrate pixels per photo pixel.
             count: Most places to return.
+            middle: The photo's center (x, y) in these pixels; by default the array's.
         """
         side = self._template_side(photo.shape[:2], min(scales))
-        if side < 8 or any(side > extent for extent in self.features.shape[1:]):
+        if self.spectrum is None or side < 8 or any(side > n for n in self.features.shape[1:]):
             return []
         found: list[Guess] = []
         for scale in scales:
-            templates, weights = self._turned(photo, weight, scale, side)
-            found += self._places(templates, weights, scale, side)
+            turned = self._turned(photo, weight, scale, side, middle)
+            found += self._places(self.spectrum, *turned, scale)
         found.sort(key=lambda guess: -guess.score)
         return _apart(found, 0.12 * side * self.cell)[:count]
 
@@ -163,7 +169,12 @@ class CoarseSearch:
         return 2 * int(min(shape) * scale / (2 * STRIDE))
 
     def _turned(
-        self, photo: NDArray[np.uint8], weight: NDArray[np.float32], scale: float, side: int
+        self,
+        photo: NDArray[np.uint8],
+        weight: NDArray[np.float32],
+        scale: float,
+        side: int,
+        middle: tuple[float, float] | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return features and weights of the photo in every direction, in cells."""
         size = (STRIDE * side, STRIDE * side)
@@ -171,15 +182,17 @@ class CoarseSearch:
         features, weights = [], []
         for first in range(0, len(self.angles), 12):
             angles = self.angles[first : first + 12]
-            turned = np.stack([turn(photo, angle, scale, size) for angle in angles])
+            turned = np.stack([turn(photo, angle, scale, size, middle) for angle in angles])
             features.append(self.describe(_tensor(turned, self.device)) - self.mean)
-            shown = np.stack([turned_weight(weight, angle, scale, size) for angle in angles])
+            shown = np.stack(
+                [turned_weight(weight, angle, scale, size, middle) for angle in angles]
+            )
             cells = F.avg_pool2d(torch.from_numpy(shown)[:, None], STRIDE)[:, 0]
             weights.append((cells * torch.from_numpy(round_window)).to(self.device))
         return torch.cat(features), torch.cat(weights)
 
     def _places(
-        self, templates: torch.Tensor, weights: torch.Tensor, scale: float, side: int
+        self, over: Spectrum, templates: torch.Tensor, weights: torch.Tensor, scale: float
     ) -> list[Guess]:
         """Return the best places for one scale."""
         wide = F.avg_pool2d(templates * weights[:, None], 2)
@@ -188,7 +201,7 @@ class CoarseSearch:
         best: torch.Tensor | None = None
         which: torch.Tensor | None = None
         for index in range(len(templates)):
-            scores = correlate(self.spectrum, wide[index], share[index, 0])
+            scores = correlate(over, wide[index], share[index, 0])
             if best is None or which is None:
                 best, which = scores, torch.zeros_like(scores, dtype=torch.long)
             else:

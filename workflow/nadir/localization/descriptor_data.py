@@ -20,6 +20,8 @@ SLACK = 64
 """Pixels by which the window of ground is wider than the photo."""
 
 _LOCATED = 0.75  # share of pairs made from located photos, where there are some
+_LEAST_SHOWN = 0.6  # share of a photo's ground that a reference must show to teach anything
+_TRIES = 32
 _TURN = 3.0  # largest direction error of a pair, in degrees: half a step of the search, and some
 
 Pair = tuple[NDArray[np.float32], NDArray[np.float32], float, float]
@@ -91,13 +93,20 @@ class PairBatches:
     def pair(self, index: int) -> Pair:
         """Return photo, ground, and the photo's place in it, in cells."""
         random = np.random.default_rng([self.seed, int(self.fixed), self._epoch, index])
-        reference = self.references[int(random.integers(len(self.references)))]
+        order = [self.references[k] for k in random.permutation(len(self.references))]
         if self.located and random.random() < _LOCATED:
             photo, x, y = self._taken(random)
+            reference = next((one for one in order if self._shown(one, x, y)), order[0])
         else:
+            reference = order[0]
             photo, x, y = self._made(reference, random)
         ground, left, top = self._ground(reference, x, y, random)
         return photo, ground, (x - left) / STRIDE, (y - top) / STRIDE
+
+    def _shown(self, reference: Reference, x: float, y: float) -> bool:
+        """Whether a reference shows most of the ground right and down of (x, y)."""
+        valid = reference.valid(self.level, round(x), round(y), self.side, self.side)
+        return bool(valid.mean() >= _LEAST_SHOWN)
 
     def _taken(self, random: Generator) -> tuple[NDArray[np.float32], float, float]:
         """Return a located photo turned north-up but for some degrees, and its left and top."""
@@ -133,21 +142,20 @@ class PairBatches:
         """Return a square of a reference somewhat larger than a photo, and its left and top."""
         rows, columns = reference.level_size(self.level)
         side = min(int(1.1 * self.side), rows, columns)
-        left = int(random.integers(columns - side + 1))
-        top = int(random.integers(rows - side + 1))
+        for _ in range(_TRIES):  # holes of a mosaic teach nothing
+            left = int(random.integers(columns - side + 1))
+            top = int(random.integers(rows - side + 1))
+            if reference.whole or self._shown(reference, left, top):
+                break
         return reference.picture(self.level, left, top, side, side), left, top
 
     def _ground(
         self, reference: Reference, x: float, y: float, random: Generator
     ) -> tuple[NDArray[np.float32], int, int]:
-        """Return a window around a photo's left and top, and its own, on the grid of cells."""
-        slack = random.integers(0, SLACK // STRIDE + 1, 2) * STRIDE
-        rows, columns = reference.level_size(self.level)
-        side = self.side + SLACK
-        left = int(np.clip(round(x) - slack[0], min(0, columns - side), max(columns - side, 0)))
-        top = int(np.clip(round(y) - slack[1], min(0, rows - side), max(rows - side, 0)))
-        picture = reference.picture(self.level, left, top, side, side)
-        return _unit(picture), left, top
+        """Return a window around a photo's left and top, and its own; black beyond the border."""
+        slack = random.integers(1, SLACK // STRIDE, 2) * STRIDE
+        left, top, side = round(x) - int(slack[0]), round(y) - int(slack[1]), self.side + SLACK
+        return _unit(reference.picture(self.level, left, top, side, side)), left, top
 
 
 def _planes(pictures: NDArray[np.float32]) -> torch.Tensor:

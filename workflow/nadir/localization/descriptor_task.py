@@ -70,7 +70,7 @@ class DescriptorLearner(Learner):
         for k in range(count):
             dx, dy = x - places[k, 0], y - places[k, 1]
             near = torch.exp(-(dx[None].square() + dy[:, None].square()) / (2 * _BLUR**2))
-            target[k, k] = near / near.sum()
+            target[k, k] = near / near.sum().clamp_min(1e-12)
         logits = (scores * self.model.sharpness.exp()).reshape(count, -1)
         loss = -(target.reshape(count, -1) * logits.log_softmax(1)).sum(1).mean()
         best = logits.detach().argmax(1)

@@ -127,12 +127,12 @@ class Localizer:
             answer = self._answer(photo, gray, weight, view, places, sure=True)
             if answer.resolved:
                 return answer
-        small = reduce(photo, self.level)
+        small, count = reduce(photo, self.level), self.cfg.candidates
         for way in range(len(self._coarse[0])):
             # Mosaics come first: they show the photos' own season, so they settle most.
             for which in reversed(range(len(self.references))):
                 coarse = self._coarse[which][way]
-                guesses = coarse.search(small, view.weight, self._scales(), self.cfg.candidates)
+                guesses = coarse.search(small, view.weight, self._scales(), count, view.middle)
                 refined = self._refined(view, guesses, which)
                 places += [_Place(guess, which, "search") for guess in refined]
                 if self._margin(places, min(gray.shape)) > _DOUBT:

@@ -64,7 +64,8 @@ def locate_photos(
         InputError: When an input cannot be read, or there is no photo to answer.
         OutputError: When the disk is full or not writable.
     """
-    rows = asked(read_photos(photos))
+    table = read_photos(photos)
+    rows, measures = asked(table), measures_of(table)
     if rows.empty:
         raise InputError(
             photos, "there is no photo to locate", "Give test photos, or a share of validation."
@@ -76,6 +77,7 @@ def locate_photos(
         with lease(device) as found:
             answers, confidence = locate_all(
                 rows,
+                measures,
                 opened,
                 method.search,
                 descriptions(descriptor, found),
@@ -84,18 +86,18 @@ def locate_photos(
             )
         if deployment is not None:
             write_deployment(
-                deployment, references, descriptor, method.search, confidence, *measures_of(rows)
+                deployment, references, descriptor, method.search, confidence, *measures
             )
-        table = pose_table([_row(*pair) for pair in zip(rows["photo"], answers, strict=True)])
+        poses = pose_table([_row(*pair) for pair in zip(rows["photo"], answers, strict=True)])
     else:
-        table = _sparse_poses(rows, opened, method, threads)
-    write_poses(out, table)
+        poses = _sparse_poses(rows, opened, method, threads)
+    write_poses(out, poses)
     log.info(
         "%d photos, %.2f s and %.2f CPU s a photo, preparation included; %d unresolved",
         len(rows),
         (time.monotonic() - begin) / len(rows),
         (time.process_time() - spent) / len(rows),
-        int((~table["resolved"]).sum()),
+        int((~poses["resolved"]).sum()),
     )
 
 

@@ -38,6 +38,7 @@ _LEAST_SURE = 2  # sure photos from which a mosaic of them can help
 
 def locate_all(
     photos: pd.DataFrame,
+    measures: tuple[int, float],
     references: Sequence[Reference],
     cfg: SearchConfig,
     describe: Sequence[Describe],
@@ -50,6 +51,7 @@ def locate_all(
     Args:
         photos: Rows of the photo table to answer. Poses of the split `validation` are used to
             calibrate the confidence, and for nothing else.
+        measures: Longest side of the photos in pixels, and their scale; see `measures_of`.
         references: The substrate first, then mosaics.
         cfg: How to search.
         describe: Ways to describe cells, in the order in which they are tried.
@@ -59,7 +61,7 @@ def locate_all(
     Returns:
         One answer a row, and what evidence turned out to be worth.
     """
-    side, scale = measures_of(photos)
+    side, scale = measures
 
     def localizer(over: Sequence[Reference]) -> Localizer:
         return Localizer(over, cfg, side, describe, device=device, scale=scale)

@@ -146,11 +146,14 @@ class Reference:
 
     def valid(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.float32]:
         """Return (height, width) float32, 1 where the window shows ground, 0 elsewhere."""
-        rows = (level * (np.arange(y, y + height) + 0.5) / 4).astype(int)
-        columns = (level * (np.arange(x, x + width) + 0.5) / 4).astype(int)
+        down, right = (level * (np.arange(a, a + n) + 0.5) for a, n in ((y, height), (x, width)))
+        rows, columns = (np.floor(0.25 * at).astype(int) for at in (down, right))
+        inside = ((down >= 0) & (down < self.height))[:, None] & (
+            (right >= 0) & (right < self.width)
+        )
         top, left = int(rows[0]), int(columns[0])
         part = self._valid.read(top, left, int(rows[-1]) - top + 1, int(columns[-1]) - left + 1)
-        return part[np.ix_(rows - top, columns - left)].astype(np.float32)
+        return (part[np.ix_(rows - top, columns - left)] & inside).astype(np.float32)
 
     def level_size(self, level: int) -> tuple[int, int]:
         """Return the rows and columns of a level; parts of a pixel at the border are dropped."""

@@ -39,11 +39,14 @@ class View:
         gray: (height, width) uint8.
         weight: (height, width) float32, 0 where clouds hide the ground.
         level: Photo pixels per pixel of these.
+        middle: The photo's center (x, y) in these pixels: not that of the array, where the last
+            rows or columns did not fill a pixel.
     """
 
     gray: NDArray[np.uint8]
     weight: NDArray[np.float32]
     level: int
+    middle: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ def view_of(gray: NDArray[np.uint8], weight: NDArray[np.float32], level: int) ->
     """Return a photo at a level; `weight` has the photo's full size."""
     small = reduce(gray, level)
     shown = weight if level == 1 else _mean(weight, level)
-    return View(small, shown, level)
+    middle = (0.5 * gray.shape[1] / level, 0.5 * gray.shape[0] / level)
+    return View(small, shown, level, middle)
 
 
 def _mean(weight: NDArray[np.float32], level: int) -> NDArray[np.float32]:
@@ -120,9 +124,11 @@ class Refiner:
     ) -> Guess:
         level, size = view.level, _size(view, scale)
         left, top = self._corner(guess.x, guess.y, level, size, reach)
-        turned = np.stack([turn(view.gray, guess.angle + t, scale, size) for t in turns])
+        turned = np.stack(
+            [turn(view.gray, guess.angle + t, scale, size, view.middle) for t in turns]
+        )
         weights = np.stack(
-            [turned_weight(view.weight, guess.angle + t, scale, size) for t in turns]
+            [turned_weight(view.weight, guess.angle + t, scale, size, view.middle) for t in turns]
         )
         templates = gradient_channels(self._tensor(turned))
         reference, valid = self._window(level, left, top, size[0] + 2 * reach, size[1] + 2 * reach)
@@ -162,8 +168,8 @@ class Refiner:
             pose.x / level - left - reach - 0.5 * size[0],
             pose.y / level - top - reach - 0.5 * size[1],
         )
-        turned = turn(view.gray, pose.angle, pose.scale, size, offset=offset)
-        weight = turned_weight(view.weight, pose.angle, pose.scale, size)
+        turned = turn(view.gray, pose.angle, pose.scale, size, view.middle, offset)
+        weight = turned_weight(view.weight, pose.angle, pose.scale, size, view.middle, offset)
         photo = gradient_channels(self._tensor(turned[None]))[0]
         ground, valid = self._window(level, left, top, size[0] + 2 * reach, size[1] + 2 * reach)
         side = min(size) // _PATCHES

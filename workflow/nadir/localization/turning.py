@@ -67,7 +67,13 @@ def turn(
 
 
 def turned_weight(
-    weight: NDArray[np.float32], angle: float, scale: float, size: tuple[int, int], margin: int = 2
+    weight: NDArray[np.float32],
+    angle: float,
+    scale: float,
+    size: tuple[int, int],
+    center: tuple[float, float] | None = None,
+    offset: tuple[float, float] = (0.0, 0.0),
+    margin: int = 2,
 ) -> NDArray[np.float32]:
     """Return the weights of a turned picture: zero outside it and along its border.
 
@@ -76,11 +82,13 @@ def turned_weight(
         angle: As for `turn`.
         scale: As for `turn`.
         size: Columns and rows of the result.
+        center: As for `turn`.
+        offset: As for `turn`.
         margin: Pixels along the picture's border that count nothing, since filters saw beyond.
     """
     framed = np.zeros_like(weight)
     framed[margin:-margin, margin:-margin] = weight[margin:-margin, margin:-margin]
-    return turn(framed, angle, scale, size, border=cv2.BORDER_CONSTANT)
+    return turn(framed, angle, scale, size, center, offset, cv2.BORDER_CONSTANT)
 
 
 def disk(side: int) -> NDArray[np.float32]:
