@@ -16,7 +16,8 @@ def trials_of(*methods):
     return [name for name, trial in TRIALS.items() if trial.method.name in methods]
 
 
-SEARCHES = trials_of("localiser", "sift_ransac", "sift_voting")
+LOCALISERS = trials_of("localiser")
+MATCHERS = trials_of("sift_ransac", "sift_voting")
 GUESSES = trials_of("constant", "random")
 TRAINED = [
     name for name in trials_of("localiser") if TRIALS[name].method.descriptor.steps
@@ -105,11 +106,6 @@ def search_of(wildcards):
     return method.model_dump(mode="json", exclude={"descriptor"})
 
 
-def gpu_of_search(wildcards):
-    """GPUs that locating takes: local features need none."""
-    return GPUS if wildcards.trial in trials_of("localiser") else 0
-
-
 def encoder_weights(wildcards):
     """The file of weights that a regression starts from, if it starts from one."""
     check_place()
@@ -139,7 +135,7 @@ def localization_products():
         names = ["metrics.json"]
         if trial not in GUESSES:
             names += ["photos.png", "errors.png", "confidence.png", "footprints.gpkg"]
-        if trial in SEARCHES:
+        if trial in (*LOCALISERS, *MATCHERS):
             names += ["located.tif"]
         for case in section.datasets:
             packed = plan_of(case).tests and trial not in GUESSES
@@ -305,18 +301,19 @@ rule locate_photos:
         photos="results/localization/{case}/photos.parquet",
         descriptor=descriptor_of,
     output:
-        "results/localization/{case}/{trial}/poses.parquet",
+        poses="results/localization/{case}/{trial}/poses.parquet",
+        deployment="results/localization/{case}/{trial}/localizer.json",
     log:
         "results/logs/locate_photos/{case}.{trial}.log",
     benchmark:
         "results/benchmarks/locate_photos/{case}.{trial}.tsv"
     wildcard_constraints:
-        trial=one_of(SEARCHES),
+        trial=one_of(LOCALISERS),
     conda:
         "../envs/train.yaml"
     threads: 2
     resources:
-        gpu=gpu_of_search,
+        gpu=GPUS,
         mem_mb=6000,
         runtime=480,
     params:
@@ -331,8 +328,38 @@ rule locate_photos:
         "Locating the photos of {wildcards.case} with {wildcards.trial}"
     shell:
         "python -m nadir locate-photos --photos {input.photos:q} "
-        "--references {input.references:q} {params.descriptor:q} --out {output:q} "
-        "--cfg {params.cfg:q} --threads {threads} >{log:q} 2>&1"
+        "--references {input.references:q} {params.descriptor:q} --out {output.poses:q} "
+        "--deployment {output.deployment:q} --cfg {params.cfg:q} --threads {threads} "
+        ">{log:q} 2>&1"
+
+
+rule match_photos:
+    input:
+        references=references_of,
+        photos="results/localization/{case}/photos.parquet",
+    output:
+        "results/localization/{case}/{trial}/poses.parquet",
+    log:
+        "results/logs/match_photos/{case}.{trial}.log",
+    benchmark:
+        "results/benchmarks/match_photos/{case}.{trial}.tsv"
+    wildcard_constraints:
+        trial=one_of(MATCHERS),
+    conda:
+        "../envs/train.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        cfg=lambda wildcards: text_of(method=search_of(wildcards)),
+        code=code_of("locate-photos"),
+    message:
+        "Locating the photos of {wildcards.case} by local features alone ({wildcards.trial})"
+    shell:
+        "python -m nadir locate-photos --photos {input.photos:q} "
+        "--references {input.references:q} --out {output:q} --cfg {params.cfg:q} "
+        "--threads {threads} >{log:q} 2>&1"
 
 
 rule guess_poses:

@@ -14,6 +14,9 @@ from textures import ground as made_ground
 from textures import shoot
 
 from nadir.cli.main import main
+from nadir.config.localization import SearchConfig
+from nadir.localization.confidence import Confidence
+from nadir.localization.deployment import write_deployment
 from nadir.localization.pose import Pose
 from nadir.localization.standalone import index_folder, kept_reference
 
@@ -64,6 +67,22 @@ def test_bad_photos_are_named_and_the_others_answered(
     said = capsys.readouterr().err
     assert "3 of 3 photos could not be located" in said and "none.png" in said
     assert "large.png: its 500 x 500 pixels cover more than the substrate" in said
+
+
+def test_what_a_run_left_is_searched_as_that_run_did(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept_reference(folder / "ground.tif", folder / "index")
+    manifest = folder / "index" / "substrate.manifest.json"
+    sure = Confidence(np.array([9.0, 0, 0, 0, 0]))
+    search = SearchConfig(joint=False)
+    write_deployment(folder / "localizer.json", [manifest], None, search, sure, PHOTO, 1.0)
+    words = ["localize", str(folder / "good.png"), "--localiser", str(folder), "--json"]
+    assert main(words) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["probability"] == pytest.approx(1 / (1 + np.exp(-9))) and answer["resolved"]
+    x, y = answer["pixels"]["center"]
+    assert np.hypot(x - POSE.x, y - POSE.y) < 1
 
 
 def test_an_index_is_kept_until_the_substrate_changes(tmp_path: Path) -> None:

@@ -7,14 +7,22 @@ import json
 import logging
 from pathlib import Path
 
+import torch
+
 from nadir.cli.options import device
 from nadir.config.localization import SearchConfig
 from nadir.errors import InputError, NadirError
 from nadir.learn.devices import lease
-from nadir.localization.coarse import gradient_description
-from nadir.localization.descriptor_fit import load_descriptor
+from nadir.localization.deployment import descriptions, load_localizer
 from nadir.localization.references import Reference
-from nadir.localization.standalone import PhotoLocator, index_folder, kept_reference, readable
+from nadir.localization.standalone import (
+    Locator,
+    PhotoLocator,
+    answer_photo,
+    index_folder,
+    kept_reference,
+    readable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +30,14 @@ log = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="photos to locate")
-    parser.add_argument("--substrate", required=True, type=Path, help="picture to locate them on")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--substrate", type=Path, help="picture to locate them on")
+    where.add_argument(
+        "--localiser",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of a localiser's experiment: its references, descriptor and confidence",
+    )
     parser.add_argument(
         "--index",
         type=Path,
@@ -70,21 +85,12 @@ def _share(text: str) -> float:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command; photos that cannot be read are told at the end, the others are answered."""
-    substrate = kept_reference(options.substrate, options.index or index_folder(options.substrate))
-    references = [substrate, *(Reference(path) for path in options.references)]
     faults: list[InputError] = []
     with lease(device()) as place:
-        folder = options.descriptor
-        locator = PhotoLocator(
-            references,
-            SearchConfig(scale_range=options.scale_range),
-            describe=load_descriptor(folder).to(place) if folder else gradient_description,
-            device=place,
-            scale=options.scale,
-        )
+        locator = _locator(options, place)
         for photo in options.photos:
             try:
-                document = locator.locate(photo)
+                document = answer_photo(photo, locator, options.scale)
             except InputError as fault:
                 faults.append(fault)
                 continue
@@ -94,3 +100,17 @@ def run(options: argparse.Namespace) -> None:
     if faults:
         head = f"{len(faults)} of {len(options.photos)} photos could not be located:"
         raise NadirError("\n  - ".join([head, *map(str, faults)]))
+
+
+def _locator(options: argparse.Namespace, place: torch.device) -> Locator:
+    """Return what the options ask for: what a run left, or a search on one picture."""
+    if options.localiser:
+        return load_localizer(options.localiser, place.type)
+    substrate = kept_reference(options.substrate, options.index or index_folder(options.substrate))
+    return PhotoLocator(
+        [substrate, *(Reference(path) for path in options.references)],
+        SearchConfig(scale_range=options.scale_range),
+        describe=descriptions(options.descriptor, place),
+        device=place,
+        scale=options.scale,
+    )

@@ -17,6 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--references", required=True, nargs="+", type=Path, help="manifests, the substrate first"
     )
     parser.add_argument("--descriptor", type=Path, help="a file of the trained descriptor's bundle")
+    parser.add_argument(
+        "--deployment", type=Path, help="localizer.json to write, for single photos and the service"
+    )
     add_out(parser, "table of poses to write, Parquet")
     add_cfg(parser)
     add_threads(parser)
@@ -30,6 +33,7 @@ def run(options: argparse.Namespace) -> None:
         section(options.cfg, "method", Localiser | SiftRansac | SiftVoting),
         options.out,
         descriptor=options.descriptor.parent if options.descriptor else None,
+        deployment=options.deployment,
         device=device(),
         threads=options.threads,
     )

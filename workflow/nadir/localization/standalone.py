@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from nadir.config.localization import SearchConfig
 from nadir.errors import InputError
 from nadir.localization.answer import answer_document
 from nadir.localization.coarse import CELLS, Describe, cell_size, gradient_description
-from nadir.localization.localizer import Localizer
+from nadir.localization.localizer import Answer, Localizer
 from nadir.localization.photos import read_photo
 from nadir.localization.references import Reference, build_reference
 from nadir.provenance.code import code_fingerprint
 from nadir.provenance.digest import file_digest, sha
+from nadir.raster.grid import Grid
 
 log = logging.getLogger(__name__)
 
@@ -61,15 +65,33 @@ def _sources(manifest: Path) -> dict[str, str] | None:
         return None
 
 
+class Locator(Protocol):
+    """What locates photos: a `PhotoLocator`, or a localiser that a run of the workflow left."""
+
+    grid: Grid | None
+    size: tuple[int, int]
+
+    def locate(self, photo: NDArray[np.uint8]) -> Answer:
+        """Return where a photo (height, width, 3) uint8 was taken."""
+        ...
+
+
 class PhotoLocator:
     """Locates photos of any size, one by one, on the same references.
 
     Args:
         references: The substrate first, then mosaics on its grid.
         cfg: How to search.
-        describe: How cells are described.
+        describe: Ways to describe cells, tried in this order until an answer is sure.
         device: Where to compute.
         scale: Substrate pixels per photo pixel, about.
+
+    Attributes:
+        grid: Grid of the substrate, or None without georeference.
+        size: Its (width, height) in pixels.
+
+    Raises:
+        InputError: When a reference has another size than the substrate.
     """
 
     def __init__(
@@ -77,69 +99,78 @@ class PhotoLocator:
         references: Sequence[Reference],
         cfg: SearchConfig,
         *,
-        describe: Describe = gradient_description,
+        describe: Sequence[Describe] = (gradient_description,),
         device: torch.device | None = None,
         scale: float = 1.0,
     ) -> None:
-        self.references, self.cfg = list(references), cfg
-        self.describe, self.device, self.scale = describe, device, scale
+        self._references, self._cfg = list(references), cfg
+        self._describe, self._device, self._scale = describe, device, scale
         self._localizers: dict[int, Localizer] = {}
-        first = self.references[0]
-        for one in self.references[1:]:
-            if (one.width, one.height) != (first.width, first.height):
+        first = self._references[0]
+        self.grid: Grid | None = first.grid
+        self.size = (first.width, first.height)
+        for one in self._references[1:]:
+            if (one.width, one.height) != self.size:
                 raise InputError(
-                    one.name,
-                    f"the reference has {one.width} x {one.height} pixels, the substrate "
+                    one.source,
+                    f"this reference has {one.width} x {one.height} pixels, the substrate "
                     f"{first.width} x {first.height}",
                     "Give references on the substrate's grid.",
                 )
 
-    def locate(self, photo: str | os.PathLike[str]) -> dict[str, Any]:
-        """Return the answer for one photo (see `answer.answer_document`).
-
-        Beside it: `file`, `probability`, `resolved`, `covariance` (rows of x in pixels, y in pixels
-        and angle in degrees, or None), `margin`, `reference` and `stage`.
-
-        Raises:
-            InputError: When the photo cannot be read, or covers more than the substrate.
-        """
-        rgb = read_photo(photo)
-        height, width = rgb.shape[:2]
-        first = self.references[0]
-        if self.scale * max(width, height) > max(first.width, first.height):
-            raise InputError(
-                photo,
-                f"its {width} x {height} pixels cover more than the substrate, "
-                f"{first.width} x {first.height} pixels, at {self.scale:g} of its pixels each",
-                "Give a photo of part of the substrate, or the right scale.",
-            )
-        answer = self._localizer(max(width, height)).locate(rgb)
-        covariance = None if answer.covariance is None else answer.covariance.tolist()
-        extra = {
-            "probability": float(answer.probability),
-            "resolved": bool(answer.resolved),
-            "covariance": covariance,
-            "margin": float(answer.margin) if answer.margin == answer.margin else None,
-            "reference": answer.reference,
-            "stage": answer.stage,
-        }
-        document = answer_document(answer.pose, width, height, first.grid, extra)
-        return {"file": os.fspath(photo), **document}
-
-    def _localizer(self, side: int) -> Localizer:
-        """Return the localizer of a photo's size; photos with cells of one size share it."""
-        cell = cell_size(round(side * self.scale))
+    def locate(self, photo: NDArray[np.uint8]) -> Answer:
+        """Return where a photo (height, width, 3) uint8 was taken."""
+        # Photos whose cells have one size share what is made for it.
+        cell = cell_size(round(max(photo.shape[:2]) * self._scale))
         if cell not in self._localizers:
-            typical = round(CELLS * cell / self.scale)
             self._localizers[cell] = Localizer(
-                self.references,
-                self.cfg,
-                typical,
-                self.describe,
-                device=self.device,
-                scale=self.scale,
+                self._references,
+                self._cfg,
+                round(CELLS * cell / self._scale),
+                self._describe,
+                device=self._device,
+                scale=self._scale,
             )
-        return self._localizers[cell]
+        return self._localizers[cell].locate(photo)
+
+
+def answer_photo(
+    photo: str | os.PathLike[str], locator: Locator, scale: float = 1.0
+) -> dict[str, Any]:
+    """Return the answer for one photo (see `answer.answer_document`).
+
+    Beside it: `file`, `probability`, `resolved`, `covariance` (rows of x in pixels, y in pixels and
+    angle in degrees, or None), `margin`, `reference` and `stage`.
+
+    Args:
+        photo: The file.
+        locator: What locates it.
+        scale: Substrate pixels per photo pixel, about.
+
+    Raises:
+        InputError: When the photo cannot be read, or covers more than the substrate.
+    """
+    rgb = read_photo(photo)
+    height, width = rgb.shape[:2]
+    sides = scale * min(width, height), scale * max(width, height)
+    if sides[0] > min(locator.size) or sides[1] > max(locator.size):
+        raise InputError(
+            photo,
+            f"its {width} x {height} pixels cover more than the substrate, {locator.size[0]} x "
+            f"{locator.size[1]} pixels, at {scale:g} of its pixels each",
+            "Give a photo of part of the substrate, or the right scale.",
+        )
+    answer = locator.locate(rgb)
+    extra = {
+        "probability": float(answer.probability),
+        "resolved": bool(answer.resolved),
+        "covariance": None if answer.covariance is None else answer.covariance.tolist(),
+        "margin": None if math.isnan(answer.margin) else float(answer.margin),
+        "reference": answer.reference,
+        "stage": answer.stage,
+    }
+    document = answer_document(answer.pose, width, height, locator.grid, extra)
+    return {"file": os.fspath(photo), **document}
 
 
 def readable(document: dict[str, Any]) -> str:
