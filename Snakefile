@@ -16,6 +16,7 @@ include: "rules/common.smk"
 include: "rules/simulate.smk"
 include: "rules/scenes.smk"
 include: "rules/segmentation.smk"
+include: "rules/cases.smk"
 include: "rules/localization.smk"
 include: "rules/report.smk"
 
