@@ -8,6 +8,7 @@ or two, are part of what is measured.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,8 +31,13 @@ from nadir.localization.references import Reference, build_reference
 from nadir.raster.grid import Grid
 from nadir.raster.style import save_png
 
+log = logging.getLogger(__name__)
+
 SCALE_RANGE = 0.06
 """The drone keeps its height within some decimetres of 40 m, but trees and shore do not."""
+
+METRES = 5.0
+"""Distance that a photo at the right place keeps, with GPS errors of two positions or more."""
 
 _FOLDER = "localization/odm_brighton_beach/images"
 _REACH = 0.55  # of a photo's longer side: neighbors that are looked for on a mosaic
@@ -83,6 +89,7 @@ class Mosaicker:
             if not sure:
                 return placed
             placed |= {name: one.pose for name, one in sure.items()}
+            log.info("%d of %d photos are laid down", len(placed), len(names))
 
     def _near(self, name: str, placed: dict[str, Pose]) -> bool:
         shot = self.shots[name]
@@ -141,7 +148,8 @@ def judged(
         "photo": name,
         "others": len(placed),
         "error_m": float(np.hypot(*away)),
-        "heading_deg": float(abs(turned)),
+        # Photos of every other leg were turned upside down after the flight: half a turn is free.
+        "heading_deg": float(min(abs(turned), 180.0 - abs(turned))),
         "resolved": found.resolved,
         "probability": found.probability,
         "scale": found.pose.scale,
@@ -184,6 +192,7 @@ def summarize(trials: pd.DataFrame) -> list[dict[str, object]]:
             "photos": name,
             "number": len(part),
             "resolved, %": tables.share(part["resolved"]),
+            f"within {METRES:g} m, %": tables.share(part["error_m"] <= METRES),
             "distance to GPS: median, m": tables.median(part["error_m"]),
             "largest, m": tables.worst(part["error_m"]),
             "heading: median, degrees": tables.median(part["heading_deg"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import rasterio
 from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
 from tqdm import tqdm
 
 from localizing import tables
@@ -56,7 +58,10 @@ def dates_of(real_data: Path) -> dict[str, Path]:
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
     """Return the first three bands (height, width, 3)."""
-    with rasterio.open(path) as dataset:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        dataset = rasterio.open(path)
+    with dataset:
         return np.ascontiguousarray(np.moveaxis(dataset.read((1, 2, 3)), 0, -1))
 
 
