@@ -72,6 +72,7 @@ def bench(rules_folder: Path, ground: np.ndarray) -> Bench:
     plain = {"name": "localiser", "pool": False, "descriptor": {"steps": 0}}
     trained = {
         "name": "localiser",
+        "search": {"joint": False},
         "descriptor": {"steps": 1, "batch_size": 2, "channels": 4, "width": 8},
     }
     config = {
