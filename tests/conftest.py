@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from nadir.provenance.compiled import separate_compiled_code
+
+separate_compiled_code()  # before any test imports a kernel
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:

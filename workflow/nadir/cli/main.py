@@ -18,6 +18,7 @@ from pathlib import Path
 
 from nadir import __version__
 from nadir.errors import NadirError, did_you_mean
+from nadir.provenance.compiled import separate_compiled_code
 
 _NOT_VERBS = {"__init__", "main", "options", "training"}
 _CHECK = "Check the path, its permissions and the room on the disk."
@@ -56,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
             f"nadir: no command {verb!r}{did_you_mean(verb, known)}\n\n{_help()}", file=sys.stderr
         )
         return 2
+    separate_compiled_code()
     module = importlib.import_module(f"nadir.cli.{verb.replace('-', '_')}")
     parser = argparse.ArgumentParser(prog=f"nadir {verb}", description=module.__doc__)
     module.add_arguments(parser)
