@@ -139,11 +139,12 @@ class Frame:
         hides behind a ridge shows the ridge, as in most orthophotos.
         """
         columns, rows = np.meshgrid(np.arange(grid.width) + 0.5, np.arange(grid.height) + 0.5)
-        x, y = grid.affine @ (columns, rows)
+        x, y = (np.asarray(one) for one in grid.affine @ (columns, rows))
         seen = self.project(np.stack([x, y, terrain.at(x, y)], -1))
         height, width = picture.shape[:2]
         with np.errstate(invalid="ignore"):
-            valid = (seen >= 1.0).all(-1) & (seen <= np.array([width, height]) - 1.0).all(-1)
+            inside = (seen >= 1.0) & (seen <= np.array([width, height]) - 1.0)
+        valid = np.asarray(inside.all(-1))
         maps = np.nan_to_num(seen - 0.5, nan=-1e6).astype(np.float32)
         laid = cv2.remap(picture, maps[..., 0], maps[..., 1], cv2.INTER_CUBIC)
         laid[~valid] = 0
