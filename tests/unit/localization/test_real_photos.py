@@ -125,7 +125,8 @@ def strays(survey, ortho: str, names: tuple[str, ...], work: Path) -> list[str]:
     for name in names:
         for kind, window in orthority.chosen(survey, name, path, (3, len(name)), 1):
             answer = localizer.locate(orthority.pixels_of(survey, window))
-            pixels, degrees = errors(answer, Pose(*window.center, window.best().angle))
+            degrees = errors(answer, window.best())[1]
+            pixels = window.off(answer.pose)
             right = pixels < orthority.PLACE and degrees < orthority.DEGREES
             if answer.resolved if kind == "apart" else not right:
                 found.append(f"{name}, {kind}: {pixels:.1f} px, {degrees:.2f} degrees")
