@@ -12,6 +12,7 @@ from rasterio.transform import from_origin
 from nadir.config.scenes import CubeConfig
 from nadir.errors import InputError
 from nadir.localization import references
+from nadir.localization.features import array_reader, extract_tiled
 from nadir.localization.references import LEVELS, Reference, build_reference
 from nadir.provenance.manifest import read_manifest
 
@@ -272,3 +273,12 @@ def test_sources_are_recorded(tmp_path):
     assert read_manifest(tmp_path / "r.manifest.json", "reference") == built
     with rasterio.open(raster) as dataset:
         assert (built.content["width"], built.content["height"]) == (dataset.width, dataset.height)
+
+
+def test_features_without_equalization_are_others(built):
+    """The baseline without CLAHE meets a reference without CLAHE."""
+    reference = built[1]
+    plain, kept = reference.features(clahe=False), reference.features()
+    alone = extract_tiled(array_reader(built[0], 1), built[0].shape[:2], 1, clahe=False)
+    assert np.array_equal(plain.points, alone.points)
+    assert len(plain) != len(kept) or not np.array_equal(plain.descriptors, kept.descriptors)

@@ -38,7 +38,7 @@ class Case:
     @property
     def ground(self) -> Grid:
         """The substrate's grid; without georeference its pixels are the coordinates."""
-        return self.grid or Grid("", (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), self.height, self.width)
+        return self.grid or Grid.of_pixels(self.height, self.width)
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any]) -> Case:

@@ -141,10 +141,10 @@ def _sparse_poses(
     threads: int,
 ) -> pd.DataFrame:
     """Return the poses that local features alone give; where they give none, the middle."""
-    searched = [SparseReference.of(one) for one in references]
+    clahe = method.clahe if isinstance(method, SiftRansac) else True
+    searched = [SparseReference(one.name, one.features(clahe)) for one in references]
     for reference in searched:
         _ = reference.index  # built once, before threads ask for it
-    clahe = method.clahe if isinstance(method, SiftRansac) else True
     estimator: Estimator = (
         ransac_estimator(method.ratio) if isinstance(method, SiftRansac) else voting_estimator()
     )

@@ -112,7 +112,7 @@ def _jointly(
         with tempfile.TemporaryDirectory(prefix="nadir-") as folder:
             mosaic = Path(folder) / f"{NEIGHBORS}.tif"
             placed = list(_placed(photos.iloc[sure], [answers[k] for k in sure]))
-            grid = substrate.grid or Grid("", (1, 0, 0, 0, 1, 0), substrate.height, substrate.width)
+            grid = substrate.grid or Grid.of_pixels(substrate.height, substrate.width)
             write_mosaic(placed, grid, mosaic, workers)
             manifest = mosaic.with_name(f"{NEIGHBORS}.manifest.json")
             build_reference(mosaic, manifest)

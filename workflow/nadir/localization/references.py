@@ -159,8 +159,15 @@ class Reference:
         """Return the rows and columns of a level; parts of a pixel at the border are dropped."""
         return self.height // level, self.width // level
 
-    def features(self) -> Features:
-        """Return the local features of all of it."""
+    def features(self, clahe: bool = True) -> Features:
+        """Return the local features of all of it.
+
+        Args:
+            clahe: Whether contrast was equalized locally first. Those are kept; others are looked
+                for anew.
+        """
+        if not clahe:
+            return _extract(self._store, self.height, self.width, self.feature_factor, clahe)
         data = StoredArray(self._store / "features").read_index(...).tobytes()
         templates = features_to_arrays(Features.empty())
         return arrays_to_features(_unpack(data, templates, self._count))
@@ -237,7 +244,7 @@ def _least(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(padded.reshape(rows // 4, 4, columns // 4, 4).all((1, 3)))
 
 
-def _extract(store: Path, height: int, width: int, factor: int) -> Features:
+def _extract(store: Path, height: int, width: int, factor: int, clahe: bool = True) -> Features:
     """Return the local features of what was just written, at full or half resolution."""
     rgb = StoredArray(store / f"rgb{factor}")
     valid = StoredArray(store / "valid4")
@@ -252,7 +259,7 @@ def _extract(store: Path, height: int, width: int, factor: int) -> Features:
         return np.ascontiguousarray(np.moveaxis(bands, 0, -1)), fine
 
     shape = (height // factor, width // factor)
-    return extract_tiled(read, shape, factor, clahe=True, limit=FEATURES_PER_TILE)
+    return extract_tiled(read, shape, factor, clahe, limit=FEATURES_PER_TILE)
 
 
 def _write_features(store: Path, features: Features) -> list[Any]:

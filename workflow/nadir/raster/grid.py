@@ -92,6 +92,11 @@ class Grid:
         shifted = self.affine @ Affine.translation(x, y)
         return Grid(self.crs, tuple(shifted)[:6], height, width)
 
+    @classmethod
+    def of_pixels(cls, height: int, width: int) -> Grid:
+        """Return the grid of a picture without georeference: its pixels are the coordinates."""
+        return cls("", (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), height, width)
+
     def scaled(self, factor: float) -> Grid:
         """Return the grid over the same ground with pixels `factor` times as large.
 
