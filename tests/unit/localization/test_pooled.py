@@ -14,7 +14,7 @@ from nadir.localization.coarse import gradient_description
 from nadir.localization.confidence import Confidence, Evidence
 from nadir.localization.localizer import Answer
 from nadir.localization.photos import read_photos
-from nadir.localization.pooled import NEIGHBORS, is_right, locate_all
+from nadir.localization.pooled import NEIGHBORS, is_right, locate_all, measures_of
 from nadir.localization.pose import Pose
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -57,6 +57,7 @@ def answers_of(case, threads=1, cfg=CFG) -> dict[str, Answer]:
     table, substrate = case[:2]
     found, _ = locate_all(
         table,
+        measures_of(table),
         [substrate],
         cfg,
         (gradient_description,),
