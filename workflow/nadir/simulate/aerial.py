@@ -127,9 +127,12 @@ def _expose(color, taps, curve):
 
 
 def _tone_curve() -> np.ndarray:
-    """Return (_LEVELS,) uint8: pixel value of a reflectance between 0 and 1."""
+    """Return (_LEVELS,) uint8: pixel value of a reflectance between 0 and 1.
+
+    The deepest shadow is 1: a value of 0 in all bands is what pictures use for holes.
+    """
     level = np.clip((np.arange(_LEVELS) / (_LEVELS - 1) - _BLACK) / (_WHITE - _BLACK), 0, 1)
-    return np.rint(255 * level**_GAMMA).astype(np.uint8)
+    return np.rint(1 + 254 * level**_GAMMA).astype(np.uint8)
 
 
 def render_aerial(
