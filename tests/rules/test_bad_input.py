@@ -399,7 +399,7 @@ def test_imagenet_without_a_network(
     capsys: Capture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from nadir.segmentation.models import encoders
+    from nadir.learn import encoders
 
     plain = encoders.get_encoder
 

@@ -46,9 +46,9 @@ def test_options_and_environment_reach_the_service(tmp_path, monkeypatch, capsys
     class Loaded:
         name, substrate, grid, size = "map", path, None, (20, 20)
 
-    module = ModuleType("nadir.localization.localizer")
+    module = ModuleType("nadir.localization.deployment")
     module.load_localizer = lambda folder: Loaded()
-    monkeypatch.setitem(sys.modules, "nadir.localization.localizer", module)
+    monkeypatch.setitem(sys.modules, "nadir.localization.deployment", module)
     monkeypatch.setenv("NADIR_API_KEY", "a-long-enough-key")
     served = []
     monkeypatch.setattr(serve, "serve", lambda app, place, grace: served.append((app, place)))
