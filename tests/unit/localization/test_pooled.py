@@ -10,11 +10,12 @@ from ground_fakes import Waves, away, indexed, photo_table, to_bytes
 
 from nadir.config.localization import SearchConfig
 from nadir.localization import pooled
+from nadir.localization.calibration import calibrate, is_right
 from nadir.localization.coarse import gradient_description
 from nadir.localization.confidence import Confidence, Evidence
 from nadir.localization.localizer import Answer
 from nadir.localization.photos import read_photos
-from nadir.localization.pooled import NEIGHBORS, is_right, locate_all, measures_of
+from nadir.localization.pooled import NEIGHBORS, locate_all, measures_of
 from nadir.localization.pose import Pose
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -116,17 +117,23 @@ def made_table(splits: list[str], known: bool = True) -> pd.DataFrame:
     return frame if known else frame.assign(x=np.nan, y=np.nan, angle=np.nan, scale=np.nan)
 
 
+def calibrated(answers, photos, precision):
+    """Return the answers with what the photos teach, and that."""
+    learned = calibrate(answers, photos)
+    return [learned.apply(one, precision) for one in answers], learned
+
+
 @pytest.mark.parametrize("right", [True, False])
 def test_calibration_moves_with_the_photos_of_validation(right):
     splits = ["validation"] * 30 + ["test"]
     answers = [made_answer(k, right) for k in range(31)]
-    found, confidence = pooled._calibrated(answers, made_table(splits), 0.9)
+    found, learned = calibrated(answers, made_table(splits), 0.9)
     usual = Confidence().probability(answers[-1].evidence)
     assert (found[-1].probability > usual) if right else (found[-1].probability < usual)
     for one in found:
         assert one.resolved == (one.probability >= 0.9)
         assert one.probability == found[-1].probability
-        assert one.probability == confidence.probability(one.evidence)
+        assert one.probability == learned.confidence.probability(one.evidence)
 
 
 def test_calibration_sees_nothing_of_other_splits():
@@ -135,10 +142,10 @@ def test_calibration_sees_nothing_of_other_splits():
     right = [made_answer(k) for k in range(36)]
     wrong = [*right[:6], *(made_answer(k, right=False) for k in range(6, 36))]
     table = made_table(splits)
-    one, other = (pooled._calibrated(given, table, 0.9)[0] for given in (right, wrong))
+    one, other = (calibrated(given, table, 0.9)[0] for given in (right, wrong))
     assert [a.probability for a in one] == [a.probability for a in other]
     blind = table.assign(**{"x": table["x"].where(table["split"] == "validation")})
-    third, _ = pooled._calibrated(right, blind, 0.9)
+    third, _ = calibrated(right, blind, 0.9)
     assert [a.probability for a in one] == [a.probability for a in third]
 
 
@@ -148,7 +155,7 @@ def test_without_validation_the_prior_speaks_and_no_answer_stays_none():
         Pose(1, 1, 0), None, Evidence(0, 0, 0, 0, 0), 0.0, 0.0, False, "substrate", "none"
     )
     table = made_table(["test"] * 3 + ["validation"])
-    found, _ = pooled._calibrated([*answers, nowhere], table, 0.9)
+    found, _ = calibrated([*answers, nowhere], table, 0.9)
     prior = Confidence().probability(answers[0].evidence)
     assert [one.probability for one in found] == [prior] * 3 + [0.0]
     assert found[-1] is nowhere

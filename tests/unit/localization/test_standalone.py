@@ -15,6 +15,7 @@ from textures import shoot
 
 from nadir.cli.main import main
 from nadir.config.localization import SearchConfig
+from nadir.localization.calibration import Calibration
 from nadir.localization.confidence import Confidence
 from nadir.localization.deployment import write_deployment
 from nadir.localization.pose import Pose
@@ -76,7 +77,9 @@ def test_what_a_run_left_is_searched_as_that_run_did(
     manifest = folder / "index" / "substrate.manifest.json"
     sure = Confidence(np.array([9.0, 0, 0, 0, 0]))
     search = SearchConfig(joint=False)
-    write_deployment(folder / "localizer.json", [manifest], None, search, sure, PHOTO, 1.0)
+    write_deployment(
+        folder / "localizer.json", [manifest], None, search, Calibration(sure), PHOTO, 1.0
+    )
     words = ["localize", str(folder / "good.png"), "--localiser", str(folder), "--json"]
     assert main(words) == 0
     answer = json.loads(capsys.readouterr().out)

@@ -1,7 +1,7 @@
 """A localiser that is ready for single photos: what `locate-photos` leaves, read back.
 
-`localizer.json` names the references, the descriptor and the settings, and holds the confidence
-that was fitted on the case; nothing in it is executed.
+`localizer.json` names the references, the descriptor and the settings, and holds what was
+calibrated on the case; nothing in it is executed.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pydantic import ValidationError
 from nadir.config.localization import SearchConfig
 from nadir.errors import InputError
 from nadir.learn.devices import resolve
+from nadir.localization.calibration import Calibration
 from nadir.localization.coarse import Describe, gradient_description
-from nadir.localization.confidence import FEATURES, Confidence
 from nadir.localization.localizer import Answer, Localizer
 from nadir.localization.references import Reference
 from nadir.provenance.atomic import write_json
@@ -30,7 +30,7 @@ from nadir.raster.grid import Grid
 FILE = "localizer.json"
 """Name of the file, in the folder of an experiment."""
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def write_deployment(
@@ -38,7 +38,7 @@ def write_deployment(
     references: Sequence[str | os.PathLike[str]],
     descriptor: str | os.PathLike[str] | None,
     search: SearchConfig,
-    confidence: Confidence,
+    calibration: Calibration,
     photo_side: int,
     scale: float,
 ) -> None:
@@ -59,7 +59,7 @@ def write_deployment(
             "references": [beside(one) for one in references],
             "descriptor": None if descriptor is None else beside(descriptor),
             "search": search.model_dump(mode="json"),
-            "confidence": dict(zip(FEATURES, confidence.weights.tolist(), strict=True)),
+            **calibration.to_dict(),
             "photo_side": photo_side,
             "scale": scale,
         },
@@ -93,19 +93,22 @@ class DeployedLocalizer:
         self.grid: Grid | None = first.grid
         self.size = (first.width, first.height)
         self.substrate: str | os.PathLike[str] = first.source
+        self._calibration = Calibration.from_dict(said)
+        search = SearchConfig.model_validate(said["search"])
+        self._precision = search.precision
         self._localizer = Localizer(
             references,
-            SearchConfig.model_validate(said["search"]),
+            search,
             int(said["photo_side"]),
             descriptions(path.parent / said["descriptor"] if said["descriptor"] else None, place),
-            Confidence(np.array([float(said["confidence"][name]) for name in FEATURES])),
+            self._calibration.confidence,
             place,
             float(said["scale"]),
         )
 
     def locate(self, photo: NDArray[np.uint8]) -> Answer:
         """Return where a photo (height, width, 3) uint8 was taken."""
-        return self._localizer.locate(photo)
+        return self._calibration.apply(self._localizer.locate(photo), self._precision)
 
 
 def load_localizer(folder: str | os.PathLike[str], device: str = "auto") -> DeployedLocalizer:
@@ -128,7 +131,8 @@ def _read(path: Path) -> dict[str, Any]:
         said = json.loads(path.read_text())
         SearchConfig.model_validate(said["search"])
         known = said["format"] == _FORMAT and bool(said["references"])
-        known = known and set(FEATURES) <= set(said["confidence"])
+        if known:
+            Calibration.from_dict(said)
     except OSError as error:
         raise InputError(path, f"it cannot be read ({error.strerror})", remedy) from error
     except (ValueError, KeyError, TypeError, ValidationError) as error:

@@ -75,7 +75,7 @@ def locate_photos(
     torch.set_num_threads(1)  # photos are what is worked on side by side
     if isinstance(method, Localiser):
         with lease(device) as found:
-            answers, confidence = locate_all(
+            answers, calibration = locate_all(
                 rows,
                 measures,
                 opened,
@@ -86,7 +86,7 @@ def locate_photos(
             )
         if deployment is not None:
             write_deployment(
-                deployment, references, descriptor, method.search, confidence, *measures
+                deployment, references, descriptor, method.search, calibration, *measures
             )
         poses = pose_table([_row(*pair) for pair in zip(rows["photo"], answers, strict=True)])
     else:

@@ -10,25 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
 
 from nadir.config.localization import SearchConfig
+from nadir.localization.calibration import Calibration, calibrate
 from nadir.localization.coarse import Describe
-from nadir.localization.confidence import Confidence
 from nadir.localization.localizer import Answer, Localizer
 from nadir.localization.mosaic import PlacedPhoto, write_mosaic
-from nadir.localization.photos import poses_of, read_photo
-from nadir.localization.pose import Pose
+from nadir.localization.photos import read_photo
 from nadir.localization.references import Reference, build_reference
 from nadir.raster.grid import Grid
 
 log = logging.getLogger(__name__)
-
-RIGHT_PX, RIGHT_DEG = 10.0, 1.0
-"""What counts as right: error of the center in substrate pixels, and of the angle in degrees."""
 
 NEIGHBORS = "neighbors"
 """Name of the mosaic of located photos as a reference, and of its stage."""
@@ -45,12 +40,12 @@ def locate_all(
     *,
     device: torch.device,
     threads: int = 1,
-) -> tuple[list[Answer], Confidence]:
+) -> tuple[list[Answer], Calibration]:
     """Locate photos.
 
     Args:
         photos: Rows of the photo table to answer. Poses of the split `validation` are used to
-            calibrate the confidence, and for nothing else.
+            calibrate the answers, and for nothing else.
         measures: Longest side of the photos in pixels, and their scale; see `measures_of`.
         references: The substrate first, then mosaics.
         cfg: How to search.
@@ -59,7 +54,7 @@ def locate_all(
         threads: Photos at a time, where the device is the CPU.
 
     Returns:
-        One answer a row, and what evidence turned out to be worth.
+        One answer a row, and what the photos with known position taught.
     """
     side, scale = measures
 
@@ -71,7 +66,8 @@ def locate_all(
     answers = _locate(localizer(references), paths, workers, "locate")
     if cfg.joint:
         answers = _jointly(photos, answers, references[0], localizer, workers)
-    return _calibrated(answers, photos, cfg.precision)
+    calibration = calibrate(answers, photos)
+    return [calibration.apply(answer, cfg.precision) for answer in answers], calibration
 
 
 def measures_of(photos: pd.DataFrame) -> tuple[int, float]:
@@ -133,44 +129,7 @@ def _jointly(
     return answers
 
 
-def is_right(pose: Pose, truth: Pose) -> bool:
-    """Whether a pose is right within `RIGHT_PX` and `RIGHT_DEG`."""
-    away = np.hypot(pose.x - truth.x, pose.y - truth.y)
-    turned = abs((pose.angle - truth.angle + 180.0) % 360.0 - 180.0)
-    return bool(away <= RIGHT_PX and turned <= RIGHT_DEG)
-
-
 def _placed(photos: pd.DataFrame, answers: list[Answer]) -> Iterator[PlacedPhoto]:
     rows: Any = photos.itertuples(index=False)
     for row, answer in zip(rows, answers, strict=True):
         yield PlacedPhoto(row.photo, row.path, answer.pose, row.width, row.height)
-
-
-def _calibrated(
-    answers: list[Answer], photos: pd.DataFrame, precision: float
-) -> tuple[list[Answer], Confidence]:
-    """Return the answers with probabilities fitted to the photos whose truth is known."""
-    known = (photos["split"] == "validation").to_numpy() & photos["x"].notna().to_numpy()
-    answered = np.array([answer.stage != "none" for answer in answers])
-    chosen = known & answered
-    given = [answer for answer, one in zip(answers, chosen, strict=True) if one]
-    right = np.array(
-        [
-            is_right(answer.pose, pose)
-            for answer, pose in zip(given, poses_of(photos[chosen]), strict=True)
-        ],
-        np.bool_,
-    )
-    confidence = Confidence.fitted([answer.evidence for answer in given], right)
-    log.info(
-        "confidence: fitted to %d photos with known position, %d right", len(given), right.sum()
-    )
-    return [_weighed(answer, confidence, precision) for answer in answers], confidence
-
-
-def _weighed(answer: Answer, confidence: Confidence, precision: float) -> Answer:
-    """Return an answer with its probability."""
-    if answer.stage == "none":
-        return answer
-    probability = confidence.probability(answer.evidence)
-    return replace(answer, probability=probability, resolved=probability >= precision)
