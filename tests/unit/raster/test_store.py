@@ -85,6 +85,14 @@ def test_any_reader_sees_what_was_written(tmp_path, values):
     assert len(files) == 1 + 2 * 1 * 2  # metadata, and one file a shard and date
 
 
+def test_paths_may_go_up_and_down_again(tmp_path, values):
+    fill(tmp_path / "s.zarr", values)
+    (tmp_path / "beside").mkdir()
+    array = StoredArray(tmp_path / "beside" / ".." / "s.zarr" / "data")
+    assert array.shape == values.shape
+    assert np.array_equal(array.read(0, 0, *values.shape[-2:]), values)
+
+
 def test_windows_are_boundless(tmp_path, values):
     fill(tmp_path / "s.zarr", values)
     array = StoredArray(tmp_path / "s.zarr" / "data")

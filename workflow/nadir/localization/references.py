@@ -127,7 +127,7 @@ class Reference:
         self.name = store.stem
         self.width = int(known.content["width"])
         self.height = int(known.content["height"])
-        self.source = str(Path(manifest).absolute().parent / known.content["raster"])
+        self.source = os.path.abspath(Path(manifest).parent / known.content["raster"])
         self.grid = Grid.from_dict(known.grid) if known.grid else None
         self.digest = known.digest
         self.whole = known.content["valid_share"] >= 1.0

@@ -161,7 +161,8 @@ def create_array(store: Path, spec: ArraySpec, layout: Layout, attributes: dict[
 
 
 def _place(path: Path) -> dict[str, Any]:
-    return {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{path.absolute()}/"}}
+    # TensorStore takes no path with `..` in it.
+    return {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{os.path.abspath(path)}/"}}
 
 
 def _as_os_error(error: ValueError) -> Exception:
