@@ -38,10 +38,11 @@ from nadir.localization.descriptor_train import train_descriptor
 from nadir.localization.guesses import constant_answers
 from nadir.localization.localizer import Localizer
 from nadir.localization.locate import locate_photos
-from nadir.localization.metrics import DEGREES, PIXELS, Errors, compare, summarize
+from nadir.localization.metrics import Errors, compare, summarize
 from nadir.localization.mosaic import placed_photos, write_mosaic
 from nadir.localization.photos import asked, read_photos, write_photos
 from nadir.localization.pooled import measures_of
+from nadir.localization.pose import DEGREES, PIXELS
 from nadir.localization.poses import aligned, read_poses
 from nadir.localization.references import Reference, build_reference
 from nadir.localization.sparse import SparseReference

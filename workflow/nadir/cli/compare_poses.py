@@ -7,8 +7,8 @@ from pathlib import Path
 
 from nadir.cli.options import add_out
 from nadir.localization.casefile import read_case
-from nadir.localization.metrics import DEGREES, PIXELS
 from nadir.localization.photos import read_photos
+from nadir.localization.pose import DEGREES, PIXELS
 from nadir.report.poses import PoseComparison, compare_poses
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from nadir.cli.options import add_out
 from nadir.localization.casefile import read_case
-from nadir.localization.metrics import DEGREES, PIXELS, evaluate_poses
+from nadir.localization.metrics import evaluate_poses
 from nadir.localization.photos import read_photos
+from nadir.localization.pose import DEGREES, PIXELS
 from nadir.localization.poses import read_poses
 from nadir.provenance.atomic import write_json
 

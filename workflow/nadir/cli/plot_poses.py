@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from nadir.localization.casefile import read_case
-from nadir.localization.metrics import DEGREES, PIXELS
 from nadir.localization.photos import read_photos
 from nadir.localization.plots import draw_experiment
+from nadir.localization.pose import DEGREES, PIXELS
 from nadir.localization.poses import aligned, read_poses
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nadir.cli.options import add_cfg, add_code, add_threads, cache_root, device, section
+from nadir.cli.options import add_fit, cache_root, device, section
 from nadir.config.localization import DescriptorConfig
 from nadir.localization.descriptor_train import train_descriptor
 
@@ -16,11 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--references", required=True, nargs="+", type=Path, help="manifests, the substrate first"
     )
     parser.add_argument("--photos", required=True, type=Path, help="photo table, Parquet")
-    parser.add_argument("--out", required=True, type=Path, help="weights of the bundle to write")
-    parser.add_argument("--history", required=True, type=Path, help="table of epochs to write")
-    add_cfg(parser)
-    add_code(parser)
-    add_threads(parser)
+    add_fit(parser)
 
 
 def run(options: argparse.Namespace) -> None:

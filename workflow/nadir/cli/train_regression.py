@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nadir.cli.options import (
-    add_cfg,
-    add_code,
-    add_threads,
+    add_fit,
     cache_root,
     device,
     section,
@@ -23,11 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--photos", required=True, type=Path, help="table of photos, Parquet")
     parser.add_argument("--case", required=True, type=Path, help="what the case is, JSON")
-    parser.add_argument("--out", required=True, type=Path, help="weights of the bundle to write")
-    parser.add_argument("--history", required=True, type=Path, help="table of epochs to write")
-    add_cfg(parser)
-    add_code(parser)
-    add_threads(parser)
+    add_fit(parser)
 
 
 def run(options: argparse.Namespace) -> None:

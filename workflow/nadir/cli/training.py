@@ -6,9 +6,7 @@ import argparse
 from pathlib import Path
 
 from nadir.cli.options import (
-    add_cfg,
-    add_code,
-    add_threads,
+    add_fit,
     by_scene,
     cache_root,
     class_table,
@@ -25,11 +23,7 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", required=True, nargs="+", type=Path, help="those of labels")
     parser.add_argument("--split", required=True, type=Path, help="the split")
     parser.add_argument("--statistics", required=True, type=Path, help="statistics, JSON")
-    parser.add_argument("--out", required=True, type=Path, help="weights of the bundle to write")
-    parser.add_argument("--history", required=True, type=Path, help="table of epochs to write")
-    add_cfg(parser)
-    add_code(parser)
-    add_threads(parser)
+    add_fit(parser)
 
 
 def train_as_told(options: argparse.Namespace, fit: Fit) -> None:

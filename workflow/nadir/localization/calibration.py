@@ -13,13 +13,10 @@ import pandas as pd
 from nadir.localization.confidence import FEATURES, Confidence
 from nadir.localization.localizer import Answer
 from nadir.localization.photos import poses_of
-from nadir.localization.pose import Pose
+from nadir.localization.pose import DEGREES, PIXELS, Pose, angle_difference
 from nadir.localization.spread import Deviation, Spread, measure_spreads, spread_of
 
 log = logging.getLogger(__name__)
-
-RIGHT_PX, RIGHT_DEG = 10.0, 1.0
-"""What counts as right: error of the center in substrate pixels, and of the angle in degrees."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,6 @@ def calibrate(answers: Sequence[Answer], photos: pd.DataFrame) -> Calibration:
 
 
 def is_right(pose: Pose, truth: Pose) -> bool:
-    """Whether a pose is right within `RIGHT_PX` and `RIGHT_DEG`."""
+    """Whether a pose is right within `PIXELS` and `DEGREES`."""
     away = np.hypot(pose.x - truth.x, pose.y - truth.y)
-    turned = abs((pose.angle - truth.angle + 180.0) % 360.0 - 180.0)
-    return bool(away <= RIGHT_PX and turned <= RIGHT_DEG)
+    return bool(away <= PIXELS and angle_difference(pose.angle, truth.angle) <= DEGREES)

@@ -14,8 +14,8 @@ from matplotlib.ticker import FuncFormatter
 
 from nadir.localization.bootstrap import wilson
 from nadir.localization.figures_look import OUTCOME_COLORS, outcome_legend
-from nadir.localization.metrics import DEGREES, PIXELS
 from nadir.localization.outcomes import OUTCOMES
+from nadir.localization.pose import DEGREES, PIXELS
 from nadir.raster.style import ACCENTS, INK, QUIET, new_figure, save_png, styled
 
 EDGES = (0.0, 0.2, 0.5, 0.8, 0.95, 0.99, 1.0)

@@ -23,7 +23,7 @@ from nadir.localization.clouds import clear_weight
 from nadir.localization.coarse import CoarseSearch, Describe, Guess, gradient_description
 from nadir.localization.confidence import Confidence, Evidence
 from nadir.localization.features import extract
-from nadir.localization.pose import Pose
+from nadir.localization.pose import Pose, angle_difference
 from nadir.localization.references import Reference
 from nadir.localization.refine import Fit, Refiner, View, gray_of, view_of
 from nadir.localization.sparse import (
@@ -235,7 +235,7 @@ class Localizer:
         first = ranked[0].guess
         for place in ranked[1:]:
             other = place.guess
-            turned = abs((other.angle - first.angle + 180) % 360 - 180)
+            turned = angle_difference(other.angle, first.angle)
             away = np.hypot(other.x - first.x, other.y - first.y)
             if away > _SAME_PLACE * side * first.scale or turned > 5:
                 return first.score - other.score

@@ -24,11 +24,8 @@ from nadir.localization.conventions import Conventions
 from nadir.localization.georeference import ground_distance
 from nadir.localization.guesses import constant_answers, random_answers
 from nadir.localization.photos import poses_of, sizes_of
-from nadir.localization.pose import CORNERS, Pose, angle_difference
+from nadir.localization.pose import CORNERS, DEGREES, PIXELS, Pose, angle_difference
 from nadir.localization.poses import aligned
-
-PIXELS, DEGREES = 10.0, 1.0
-"""Largest error of a success, by default."""
 
 
 def score(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from nadir.localization.metrics import DEGREES, PIXELS
-from nadir.localization.pose import angle_difference
+from nadir.localization.pose import DEGREES, PIXELS, angle_difference
 
 OUTCOMES = ("right", "right, flagged", "wrong, flagged", "wrong", "truth unknown")
 """What may become of a photo, from good to bad. Flagged are answers that are not resolved."""

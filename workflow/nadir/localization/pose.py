@@ -10,10 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 CORNERS = ("left_top", "right_top", "left_bottom", "right_bottom")
 """Corners of a photo, in the order in which `Pose.corners` gives them."""
+
+PIXELS, DEGREES = 10.0, 1.0
+"""Largest errors of a right pose, by default: of the center in substrate pixels, of the angle."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def index_matrix(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.column_stack([linear, linear @ (0.5, 0.5) + shift - 0.5])
 
 
-def angle_difference(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+def angle_difference(one: ArrayLike, other: ArrayLike) -> NDArray[np.float64]:
     """Return the smallest angle between directions in degrees, 0 to 180."""
     turned = np.abs(np.asarray(one, float) - np.asarray(other, float)) % 360.0
     return np.minimum(turned, 360.0 - turned)

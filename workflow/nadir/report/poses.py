@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from nadir.localization.casefile import Case
 from nadir.localization.figures_curves import draw_error_curves
 from nadir.localization.guesses import constant_answers, random_answers
-from nadir.localization.metrics import DEGREES, PIXELS
 from nadir.localization.outcomes import outcomes_of
+from nadir.localization.pose import DEGREES, PIXELS
 from nadir.localization.poses import aligned, read_poses
 from nadir.provenance.atomic import write_text
 from nadir.report.pose_figure import draw_pose_comparison

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ from nadir.config.worlds import WorldConfig
 from nadir.errors import InputError
 from nadir.provenance.atomic import atomic_path, remove_path, write_bytes, write_json
 from nadir.simulate.aerial import render_aerial
+from nadir.simulate.ahead import GDAL, TILE, Block, available_cpus, blocks_of, in_order
 from nadir.simulate.epochs import PAST, PRESENT, Epoch
 from nadir.simulate.photos import Photo, take_photo
 from nadir.simulate.placing import Placement, draw_placement
@@ -35,8 +33,6 @@ BLOCK = 1024
 CORNERS = ("left_top", "right_top", "left_bottom", "right_bottom")
 """Keys of the corners in the JSON of a photo, in the order of `Placement.corners`."""
 
-_TILE = 256
-_GDAL = {"GDAL_CACHEMAX": 64, "GDAL_NUM_THREADS": "1", "GDAL_PAM_ENABLED": "NO"}
 _DAYS = {"april": "04-17", "august": "08-10"}
 
 
@@ -98,8 +94,7 @@ def simulate_case(
         OutputError: When the disk is full or not writable.
         ValueError: When `block` is not a multiple of 256.
     """
-    if block <= 0 or block % _TILE:
-        raise ValueError(f"block must be a positive multiple of {_TILE}, not {block}")
+    blocks = blocks_of(cfg.substrate_px, cfg.substrate_px, block)
     world, folder = World(world_cfg), Path(folder)
     corner = substrate_corner(world, cfg)
     if cfg.photo_px > cfg.substrate_px:
@@ -110,40 +105,21 @@ def simulate_case(
         )
     for name in ("truth.json", "train", "test"):  # older files must not pass for newer ones
         remove_path(folder / name)
-    workers = workers or _cpus()
-    _write_substrate(world, cfg, corner, folder / "original.tiff", block, workers)
+    workers = workers or available_cpus()
+    _write_substrate(world, cfg, corner, folder / "original.tiff", blocks, workers)
     photos = _write_photos(world, cfg, corner, folder, workers)
     write_json(folder / "truth.json", _describe(world, cfg, corner, photos))
     log.info("wrote %s: %d photos", folder, len(photos))
     return folder / "truth.json"
 
 
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _in_order(
-    work: Callable[..., Any], items: list[tuple], workers: int
-) -> Iterator[tuple[tuple, Any]]:
-    """Yield items with their results, in order, never more than one ahead of each worker."""
-    with ThreadPoolExecutor(workers) as pool:
-        pending: deque = deque()
-        try:
-            for item in items:
-                pending.append((item, pool.submit(work, *item)))
-                if len(pending) > workers:
-                    done, future = pending.popleft()
-                    yield done, future.result()
-            while pending:
-                done, future = pending.popleft()
-                yield done, future.result()
-        finally:
-            for _, future in pending:
-                future.cancel()
-
-
 def _write_substrate(
-    world: World, cfg: CaseConfig, corner: tuple[float, float], path: Path, block: int, workers: int
+    world: World,
+    cfg: CaseConfig,
+    corner: tuple[float, float],
+    path: Path,
+    blocks: list[Block],
+    workers: int,
 ) -> None:
     """Write the substrate block by block."""
     side, step, epoch = cfg.substrate_px, cfg.resolution, substrate_epoch(cfg)
@@ -153,23 +129,18 @@ def _write_substrate(
         x, y = corner[0] + column * step, corner[1] + row * step
         return render_aerial(world, epoch, x, y, rows, columns, step).rgb
 
-    blocks = [
-        (row, column, min(block, side - row), min(block, side - column))
-        for row in range(0, side, block)
-        for column in range(0, side, block)
-    ]
     with (
-        rasterio.Env(**_GDAL),
+        rasterio.Env(**GDAL),
         atomic_path(path, suffix=".tiff") as temporary,
         rasterio.open(
             temporary, "w", driver="GTiff", width=side, height=side, count=3, dtype="uint8",
             crs=world.cfg.crs, photometric="RGB", interleave="pixel",
             transform=Affine(step, 0, left + corner[0], 0, -step, top - corner[1]),
-            tiled=True, blockxsize=_TILE, blockysize=_TILE, compress="deflate", zlevel=6,
+            tiled=True, blockxsize=TILE, blockysize=TILE, compress="deflate", zlevel=6,
             predictor=2, BIGTIFF="IF_SAFER",
         ) as file,
     ):  # fmt: skip
-        done = _in_order(work, blocks, workers)
+        done = in_order(work, blocks, workers)
         for (row, column, rows, columns), rgb in tqdm(
             done, total=len(blocks), desc="substrate", unit="block", disable=None
         ):
@@ -193,7 +164,7 @@ def _write_photos(
             (folder / split / kind).mkdir(parents=True, exist_ok=True)
     items = [(index,) for index in range(cfg.train + cfg.test)]
     for (index,), (placement, photo) in tqdm(
-        _in_order(work, items, workers), total=len(items), desc="photos", disable=None
+        in_order(work, items, workers), total=len(items), desc="photos", disable=None
     ):
         name, split = f"img_{index + 1:04d}", "train" if index < cfg.train else "test"
         _, png = cv2.imencode(".png", cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2BGR))

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +18,7 @@ from tqdm import tqdm
 from nadir.config.classes import CATALONIA
 from nadir.config.worlds import WorldConfig
 from nadir.provenance.atomic import atomic_path, remove_path, write_json
+from nadir.simulate.ahead import GDAL, TILE, available_cpus, blocks_of, in_order
 from nadir.simulate.materials import BANDS, DATES, WAVELENGTHS
 from nadir.simulate.render import PIXEL, Window, render_window
 from nadir.simulate.sensor import BASELINE_OFFSET, QUANTIFICATION, SUN
@@ -33,9 +32,6 @@ BLOCK = 256
 
 ACQUIRED = {"april": "2024-04-17T10:50:31Z", "august": "2024-08-10T10:50:29Z"}
 """Time of each date."""
-
-_TILE = 256
-_GDAL = {"GDAL_CACHEMAX": 64, "GDAL_NUM_THREADS": "1", "GDAL_PAM_ENABLED": "NO"}
 
 
 def simulate_world(
@@ -63,18 +59,16 @@ def simulate_world(
         OutputError: When the disk is full or not writable.
         ValueError: When `block` is not a multiple of 256.
     """
-    if block <= 0 or block % _TILE:
-        raise ValueError(f"block must be a positive multiple of {_TILE}, not {block}")
+    blocks = blocks_of(cfg.height, cfg.width, block)
     folder = Path(folder)
     world = World(cfg)
     remove_path(folder / "world.json")  # an older one must not vouch for newer rasters
     tally = _Tally()
     with ExitStack() as stack:
-        stack.enter_context(rasterio.Env(**_GDAL))
+        stack.enter_context(rasterio.Env(**GDAL))
         scenes = [_create_scene(stack, folder / f"{date}.tif", cfg, date) for date in DATES]
         mask = _create_mask(stack, folder / "mask.tif", cfg)
-        blocks = list(_blocks(cfg, block))
-        rendered = _render_all(world, blocks, workers or _cpus())
+        rendered = in_order(partial(render_window, world), blocks, workers or available_cpus())
         for (row, column, rows, columns), window in tqdm(
             rendered, total=len(blocks), desc="simulate", unit="block", disable=None
         ):
@@ -90,37 +84,6 @@ def simulate_world(
     write_json(path, _describe(world, tally))
     log.info("wrote %s: %d x %d pixels of 10 m, two dates", folder, cfg.width, cfg.height)
     return path
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _blocks(cfg: WorldConfig, block: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield (row, column, rows, columns) of the blocks, row by row."""
-    for row in range(0, cfg.height, block):
-        for column in range(0, cfg.width, block):
-            yield row, column, min(block, cfg.height - row), min(block, cfg.width - column)
-
-
-def _render_all(
-    world: World, blocks: list[tuple[int, int, int, int]], workers: int
-) -> Iterator[tuple[tuple[int, int, int, int], Window]]:
-    """Yield blocks with their content, in order, never more than one ahead of each worker."""
-    with ThreadPoolExecutor(workers) as pool:
-        pending: deque = deque()
-        try:
-            for block in blocks:
-                pending.append((block, pool.submit(render_window, world, *block)))
-                if len(pending) > workers:
-                    done, future = pending.popleft()
-                    yield done, future.result()
-            while pending:
-                done, future = pending.popleft()
-                yield done, future.result()
-        finally:
-            for _, future in pending:
-                future.cancel()
 
 
 def _create_scene(
@@ -170,8 +133,8 @@ def _create(
             transform=Affine(pixel, 0, left, 0, -pixel, top),
             nodata=0,
             tiled=True,
-            blockxsize=_TILE,
-            blockysize=_TILE,
+            blockxsize=TILE,
+            blockysize=TILE,
             compress="deflate",
             zlevel=6,
             BIGTIFF="IF_SAFER",
