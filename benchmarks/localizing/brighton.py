@@ -25,10 +25,10 @@ from localizing.methods import Located, localiser
 from localizing.naip import read_rgb
 from nadir.config.localization import SearchConfig
 from nadir.localization.mosaic import PlacedPhoto, write_mosaic
-from nadir.localization.photos import read_photo
 from nadir.localization.pose import Pose
 from nadir.localization.references import Reference, build_reference
 from nadir.raster.grid import Grid
+from nadir.raster.pictures import read_picture
 from nadir.raster.style import save_png
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ class Mosaicker:
             ]
             for one in missing:  # the mosaic is indexed once for all that may be asked
                 if one == name or self._near(one, placed):
-                    self._known[key[0], one] = method(read_photo(self.shots[one].path))
+                    self._known[key[0], one] = method(read_picture(self.shots[one].path))
         return self._known[key]
 
     def mosaic(self, placed: dict[str, Pose]) -> Reference:
@@ -178,7 +178,7 @@ def run(real_data: Path, out: Path, work: Path, factor: int) -> None:
         mosaicker.mosaic(placed)
         reference = read_rgb(work / "mosaic.tif")
         text = f"{name}: {rows[-1]['error_m']:.1f} m, p {found.probability:.2f}"
-        looks.append((laid_over(reference, read_photo(shots[name].path), found.pose), text))
+        looks.append((laid_over(reference, read_picture(shots[name].path), found.pose), text))
     trials = pd.DataFrame(rows)
     tables.report(out, "brighton", summarize(trials), trials)
     save_png(side_by_side(looks), out / "brighton.png")

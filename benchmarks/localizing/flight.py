@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nadir.errors import InputError
-from nadir.localization.photos import read_photo
 from nadir.provenance.atomic import write_bytes
+from nadir.raster.pictures import read_picture
 
 _EXIF, _GPS = 0x8769, 0x8825
 _FOCAL_35MM = 0xA405
@@ -84,7 +84,7 @@ def _read(path: Path, work: Path, factor: int) -> Shot:
     target = work / f"{path.stem}.png"
     size = (width // factor, height // factor)
     if not target.exists():
-        small = cv2.resize(read_photo(path), size, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(read_picture(path), size, interpolation=cv2.INTER_AREA)
         _, data = cv2.imencode(".png", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         work.mkdir(parents=True, exist_ok=True)
         write_bytes(target, data.tobytes())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ground_fakes import Waves
 
-from nadir.localization.disguise import building, clouds, season, sensor, smooth_noise
+from nadir.localization.disguise import building, clouds, season, sensor
 
 
 def ground(seed: int = 0, side: int = 96) -> np.ndarray:
@@ -79,12 +79,3 @@ def test_buildings_are_other_ground_and_the_rest_is_untouched():
         assert (same | new).all()
         changed.append((~same).mean())
     assert 0.01 < np.mean(changed) < 0.5
-
-
-@pytest.mark.parametrize(("side", "coarsest", "octaves"), [(64, 3, 4), (100, 2, 3), (16, 4, 5)])
-def test_noise_is_standardized_and_smooth(side, coarsest, octaves):
-    noise = smooth_noise(generator(2), side, coarsest, octaves)
-    assert noise.shape == (side, side) and noise.dtype == np.float32
-    assert noise.mean() == pytest.approx(0, abs=1e-4) and noise.std() == pytest.approx(1, abs=1e-3)
-    if side >= 64:
-        assert np.corrcoef(noise[:, 1:].ravel(), noise[:, :-1].ravel())[0, 1] > 0.8

@@ -67,7 +67,7 @@ def test_bomb_is_refused_before_it_is_decoded(monkeypatch):
     assert len(bomb) < 1_000_000
     with Image.open(io.BytesIO(bomb)) as image:
         assert image.size == (12_000, 12_000)  # a real one
-    monkeypatch.setattr(photos, "decode_photo", lambda *_: pytest.fail("it was decoded"))
+    monkeypatch.setattr(photos, "decode_picture", lambda *_: pytest.fail("it was decoded"))
     with pytest.raises(Problem) as caught:
         open_photo(bomb, 50_000_000)
     assert caught.value.status == 413

@@ -58,6 +58,9 @@ class WorldConfig(ConfigModel):
     sensor_noise: float = Field(default=1.0, ge=0, le=20)
     """Strength of the sensor's noise; 1 is about 0.002 in reflectance."""
 
+    courtyards: float = Field(default=0.0, ge=0, le=1)
+    """Share of the blocks of towns that one building around a courtyard fills, where it has room."""
+
     label_noise_m: float = Field(default=4.0, ge=0, le=12)
     """Typical displacement of the mask's boundaries against the ground, in metres."""
 

@@ -20,15 +20,16 @@ from nadir.localization.conventions import Conventions, infer_conventions
 from nadir.localization.dates import ONE_DATE, check_date, read_dates
 from nadir.localization.exact import ExactPose, read_exact
 from nadir.localization.faults import Faults
-from nadir.localization.files import read_bytes
 from nadir.localization.folder import CaseFolder, find_case
 from nadir.localization.ground import substrate_facts
 from nadir.localization.looks import look
-from nadir.localization.photos import SCHEMA, decode_photo
+from nadir.localization.photos import SCHEMA
 from nadir.localization.pose import Pose
 from nadir.localization.records import Record, check_rectangle, read_record
 from nadir.localization.validation import draw_validation
 from nadir.provenance.digest import sha
+from nadir.provenance.files import read_bytes
+from nadir.raster.pictures import decode_picture
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ def _look_at(paths: dict[str, Path], faults: Faults, workers: int) -> dict[str, 
     def see(path: Path) -> _Seen | InputError:
         try:
             data = read_bytes(path)
-            pixels = decode_photo(data, path)
+            pixels = decode_picture(data, path)
         except InputError as fault:
             return fault
         return _Seen(pixels.shape[1], pixels.shape[0], sha(data), look(pixels))

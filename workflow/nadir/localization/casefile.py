@@ -9,7 +9,7 @@ from typing import Any
 
 from nadir.errors import InputError
 from nadir.localization.conventions import Conventions
-from nadir.localization.files import read_bytes
+from nadir.provenance.files import read_bytes
 from nadir.raster.grid import Grid
 
 _REMEDY = "Delete it, if it is there, and run snakemake again."

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nadir.errors import InputError, did_you_mean
 from nadir.localization.faults import Faults
-from nadir.localization.files import read_bytes
+from nadir.provenance.files import read_bytes
 
 ONE_DATE = "all"
 """The date of every photo where none is given."""

@@ -23,9 +23,10 @@ from nadir.localization.coarse import cell_size
 from nadir.localization.descriptor import STRIDE, Descriptor
 from nadir.localization.descriptor_data import LocatedPhoto, PairBatches
 from nadir.localization.descriptor_task import DescriptorLearner
-from nadir.localization.photos import poses_of, read_photo
+from nadir.localization.photos import poses_of
 from nadir.localization.references import Reference
 from nadir.localization.turning import reduce
+from nadir.raster.pictures import read_picture
 
 EPOCH = 25
 """Steps an epoch: what a killed run loses at most."""
@@ -69,7 +70,7 @@ def fit_descriptor(
     side = 8 * max(int(sides[0] * sides[1] / level) // 8, 8)
     opened = [Reference(path) for path in references]
     photos = [
-        LocatedPhoto(np.ascontiguousarray(reduce(read_photo(path), level)), pose)
+        LocatedPhoto(np.ascontiguousarray(reduce(read_picture(path), level)), pose)
         for path, pose in zip(located["path"], poses_of(located), strict=True)
     ]
     epochs = math.ceil(cfg.steps / EPOCH)

@@ -10,24 +10,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from nadir.raster.noise import smooth_noise
+
 Picture = NDArray[np.float32]
-
-
-def smooth_noise(random: Generator, side: int, coarsest: int, octaves: int) -> Picture:
-    """Return (side, side) float32 fractal noise, zero mean and unit variance.
-
-    Args:
-        random: Source of randomness.
-        side: Side in pixels.
-        coarsest: Lattice cells along a side in the first octave.
-        octaves: Each has twice the cells and 0.55 of the height of the last.
-    """
-    total = np.zeros((side, side), np.float32)
-    for octave in range(octaves):
-        cells = min(coarsest * 2**octave, side)
-        lattice = random.standard_normal((cells + 1, cells + 1)).astype(np.float32)
-        total += 0.55**octave * cv2.resize(lattice, (side, side), interpolation=cv2.INTER_CUBIC)
-    return (total - total.mean()) / (total.std() + 1e-6)
 
 
 def season(picture: Picture, random: Generator) -> Picture:
@@ -46,7 +31,7 @@ def season(picture: Picture, random: Generator) -> Picture:
             curve = np.interp(light, knots, np.sort(levels) if rising else levels)
             shown[..., channel] = 0.5 * shown[..., channel] + 0.5 * curve
     if random.random() < 0.5:
-        field = smooth_noise(random, shown.shape[0], 2, 3)[..., None]
+        field = smooth_noise(random, shown.shape[:2], 2, 3)[..., None]
         shown = shown * (1 + 0.25 * field * random.normal(1, 0.2, 3).astype(np.float32))
     gamma, gain = np.exp(random.normal(0, 0.35)), 1 + random.normal(0, 0.15)
     shown = np.clip(shown, 0, 1) ** gamma * gain
@@ -68,17 +53,17 @@ def sensor(picture: Picture, random: Generator) -> Picture:
 def clouds(picture: Picture, random: Generator) -> Picture:
     """Return a picture under clouds that cover 15 to 75 % of it, with their shadows."""
     side = picture.shape[0]
-    field = smooth_noise(random, side, int(random.integers(2, 5)), 5)
+    field = smooth_noise(random, (side, side), int(random.integers(2, 5)), 5)
     level = np.quantile(field, 1 - random.uniform(0.15, 0.75))
     veil = np.clip((field - level) / random.uniform(0.25, 0.9), 0, 1) * random.uniform(0.75, 1)
     shift = random.integers(-side // 8, side // 8 + 1, 2)
     shadow = np.roll(veil, tuple(shift), (0, 1))
     shown = picture * (1 - 0.45 * shadow)[..., None]
-    white = 0.87 + 0.05 * smooth_noise(random, side, 4, 5)
+    white = 0.87 + 0.05 * smooth_noise(random, (side, side), 4, 5)
     return (shown * (1 - veil[..., None]) + (white * veil)[..., None]).astype(np.float32)
 
 
 def building(picture: Picture, other: Picture, random: Generator) -> Picture:
     """Return a picture with other ground in random blobs, as after building and felling."""
-    blob = smooth_noise(random, picture.shape[0], 3, 3) > random.uniform(0.3, 1.5)
+    blob = smooth_noise(random, picture.shape[:2], 3, 3) > random.uniform(0.3, 1.5)
     return np.where(blob[..., None], other, picture)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from nadir.errors import InputError
-from nadir.localization.files import read_bytes
 from nadir.localization.pose import Pose
+from nadir.provenance.files import read_bytes
 
 _REMEDY = "Simulate the case again, or remove the file."
 

@@ -22,9 +22,9 @@ from nadir.localization.figures_look import (
     show,
 )
 from nadir.localization.outcomes import OUTCOMES
-from nadir.localization.photos import read_photo
 from nadir.localization.pose import Pose
 from nadir.localization.substrate import Substrate, View, warp_onto
+from nadir.raster.pictures import read_picture
 from nadir.raster.style import INK, QUIET, new_figure, save_png, styled
 
 _SIDE = 340  # pixels of a picture on the sheet
@@ -72,7 +72,7 @@ def read_panel(row: pd.Series, substrate: Substrate) -> Panel:
     Raises:
         InputError: When photo or substrate cannot be read.
     """
-    photo = read_photo(row["path"])
+    photo = read_picture(row["path"])
     height, width = photo.shape[:2]
     pose = Pose(row["x"], row["y"], row["angle"], row["scale"])
     true = Pose(*(float(row[f"true_{key}"]) for key in ("x", "y", "angle", "scale")))

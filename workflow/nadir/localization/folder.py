@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nadir.errors import InputError
 from nadir.localization.faults import Faults
-from nadir.localization.files import SUFFIXES
+from nadir.provenance.files import SUFFIXES
 
 log = logging.getLogger(__name__)
 

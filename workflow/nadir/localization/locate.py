@@ -20,7 +20,7 @@ from nadir.errors import InputError
 from nadir.learn.devices import lease
 from nadir.localization.deployment import descriptions, write_deployment
 from nadir.localization.localizer import Answer
-from nadir.localization.photos import asked, read_photo, read_photos
+from nadir.localization.photos import asked, read_photos
 from nadir.localization.pooled import locate_all, measures_of
 from nadir.localization.poses import pose_table, write_poses
 from nadir.localization.references import Reference
@@ -31,6 +31,7 @@ from nadir.localization.sparse import (
     ransac_estimator,
     voting_estimator,
 )
+from nadir.raster.pictures import read_picture
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +152,7 @@ def _sparse_poses(
     first = references[0]
 
     def one(path: str) -> dict[str, Any]:
-        found = locate_photo(read_photo(path), searched, estimator, clahe, first.feature_factor)
+        found = locate_photo(read_picture(path), searched, estimator, clahe, first.feature_factor)
         if found.vote is None:
             middle = {"x": 0.5 * first.width, "y": 0.5 * first.height, "angle": 0.0, "scale": 1.0}
             return {**middle, "reference": first.name, "stage": "none"}

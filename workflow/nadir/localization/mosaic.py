@@ -26,13 +26,14 @@ from numpy.typing import NDArray
 from nadir.errors import InputError
 from nadir.localization.clouds import clear_weight
 from nadir.localization.gains import Thumbnail, compare_photos
-from nadir.localization.photos import poses_of, read_photo
+from nadir.localization.photos import poses_of
 from nadir.localization.pictures import new_picture
 from nadir.localization.pose import Pose, index_matrix
 from nadir.localization.turning import reduce
 from nadir.provenance.atomic import write_json
 from nadir.raster.blocks import run_blocks
 from nadir.raster.grid import Grid
+from nadir.raster.pictures import read_picture
 from nadir.raster.store import Block, blocks_of
 
 log = logging.getLogger(__name__)
@@ -171,7 +172,7 @@ def _footprint(photo: PlacedPhoto) -> shapely.Polygon:
 
 def _read(photo: PlacedPhoto) -> NDArray[np.uint8]:
     """Read a photo and see that it has the size that its pose speaks of."""
-    rgb = read_photo(photo.path)
+    rgb = read_picture(photo.path)
     if rgb.shape[:2] != (photo.height, photo.width):
         raise InputError(
             photo.path,

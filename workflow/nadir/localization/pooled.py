@@ -19,9 +19,9 @@ from nadir.localization.calibration import Calibration, calibrate
 from nadir.localization.coarse import Describe
 from nadir.localization.localizer import Answer, Localizer
 from nadir.localization.mosaic import PlacedPhoto, write_mosaic
-from nadir.localization.photos import read_photo
 from nadir.localization.references import Reference, build_reference
 from nadir.raster.grid import Grid
+from nadir.raster.pictures import read_picture
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def _locate(localizer: Localizer, paths: list[str], workers: int, title: str) ->
     """Return the answers of photos, in order."""
 
     def one(path: str) -> Answer:
-        return localizer.locate(read_photo(path))
+        return localizer.locate(read_picture(path))
 
     with ThreadPoolExecutor(workers) as pool:
         done: Iterable[Answer] = pool.map(one, paths)

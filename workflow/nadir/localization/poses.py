@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from nadir.errors import InputError, did_you_mean
 from nadir.localization.photos import asked
-from nadir.localization.tables import read_table, refuse_doubles, write_table
+from nadir.provenance.tables import read_table, refuse_doubles, write_table
 
 SCHEMA = pa.schema(
     [

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nadir.errors import InputError
-from nadir.localization.files import read_bytes
 from nadir.localization.pose import CORNERS, Pose
+from nadir.provenance.files import read_bytes
 
 _REMEDY = (
     "It must hold left_top, right_top, left_bottom and right_bottom as [x, y] in pixels of the "

@@ -15,10 +15,11 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from nadir.localization.photos import poses_of, read_photo, sizes_of
+from nadir.localization.photos import poses_of, sizes_of
 from nadir.localization.pose import Pose
 from nadir.localization.regression import encode_pose
 from nadir.localization.substrate import Substrate
+from nadir.raster.pictures import read_picture
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 """Mean of ImageNet's pictures by channel, of values in 0..1."""
@@ -60,7 +61,7 @@ def load_samples(photos: pd.DataFrame, size: int, substrate: tuple[int, int]) ->
     shown = np.empty((len(photos), size, size, 3), np.uint8)
     paths = tqdm(photos["path"], desc="photos", unit="photo", disable=None)
     for number, path in enumerate(paths):
-        shown[number] = resize_photo(read_photo(path), size)
+        shown[number] = resize_photo(read_picture(path), size)
     known = zip(poses_of(photos), sizes_of(photos), strict=True)
     targets = [encode_pose(pose, photo, substrate) for pose, photo in known]
     return Samples(shown, np.stack(targets))

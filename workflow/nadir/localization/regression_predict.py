@@ -17,7 +17,6 @@ from tqdm import tqdm
 from nadir.config.localization import Regression
 from nadir.errors import InputError
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS, Bundle, check_tensors, load_bundle
-from nadir.localization.photos import read_photo
 from nadir.localization.poses import pose_table
 from nadir.localization.regression import (
     RegressionNetwork,
@@ -28,6 +27,7 @@ from nadir.localization.regression import (
 )
 from nadir.localization.regression_data import normalized, resize_photo
 from nadir.localization.regression_fit import TASK, member_tensor
+from nadir.raster.pictures import read_picture
 
 _TRAIN_AGAIN = "Train the regression again."
 
@@ -176,7 +176,7 @@ def regress_poses(regressor: Regressor, photos: pd.DataFrame) -> pd.DataFrame:
         InputError: When a photo cannot be read.
     """
     paths = tqdm(photos["path"], desc="regression", unit="photo", disable=None)
-    poses, spread = regressor.answer(read_photo(path) for path in paths)
+    poses, spread = regressor.answer(read_picture(path) for path in paths)
     names = ("x", "y", "angle", "sd_x", "sd_y", "sd_angle")
     fixed = {"scale": regressor.scale, "stage": "regression"}
     rows = np.column_stack([poses, spread]).tolist()

@@ -20,9 +20,9 @@ from nadir.errors import InputError
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS, check_weights_file
 from nadir.learn.devices import check_device
 from nadir.learn.kept import CARD, keep_training
-from nadir.localization.files import read_bytes
 from nadir.localization.photos import read_photos
 from nadir.provenance.digest import sha
+from nadir.provenance.files import read_bytes
 
 _KEYED = ["photo", "split", "width", "height", "x", "y", "angle", "scale", "digest"]
 

@@ -19,11 +19,11 @@ from nadir.errors import InputError
 from nadir.localization.answer import answer_document
 from nadir.localization.coarse import CELLS, Describe, cell_size, gradient_description
 from nadir.localization.localizer import Answer, Localizer
-from nadir.localization.photos import read_photo
 from nadir.localization.references import Reference, build_reference
 from nadir.provenance.code import code_fingerprint
 from nadir.provenance.digest import file_digest, sha
 from nadir.raster.grid import Grid
+from nadir.raster.pictures import read_picture
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ def answer_photo(
     Raises:
         InputError: When the photo cannot be read, or covers more than the substrate.
     """
-    rgb = read_photo(photo)
+    rgb = read_picture(photo)
     height, width = rgb.shape[:2]
     sides = scale * min(width, height), scale * max(width, height)
     if sides[0] > min(locator.size) or sides[1] > max(locator.size):

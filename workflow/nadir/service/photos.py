@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nadir.errors import InputError
-from nadir.localization.photos import decode_photo
+from nadir.raster.pictures import decode_picture
 from nadir.service.problems import Problem
 from nadir.service.settings import Settings
 
@@ -100,7 +100,7 @@ def open_photo(data: bytes, max_pixels: int) -> NDArray[np.uint8]:
             "Send a smaller photo: cut out a part, or reduce it.",
         )
     try:
-        return decode_photo(data, "photo")
+        return decode_picture(data, "photo")
     except (InputError, MemoryError):
         raise
     except Exception as error:  # decoders raise nearly everything on torn files

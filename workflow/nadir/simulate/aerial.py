@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from nadir.simulate.blocks import is_built
-from nadir.simulate.buildings import BAX, BAY, BCOS, BSIN, BX, BY
+from nadir.simulate.buildings import BAX, BAY, BCOS, BSIN, BX, BY, edge_distance
 from nadir.simulate.crowns import RADIUS, TX, TY, collect_crowns
 from nadir.simulate.epochs import Epoch, exists, local
 from nadir.simulate.grain import grain_tiles
@@ -41,7 +41,7 @@ class Aerial:
         rgb: (rows, columns, 3) uint8.
         height: (rows, columns) float32 height of roofs and crowns above the ground in metres.
         owner: (rows, columns) uint32: low bits of `surface.building_hash`, 0 off the buildings.
-        buildings: (n, 8) float64 buildings that stand in that year in and near the window, see
+        buildings: (n, 10) float64 buildings that stand in that year in and near the window, see
             `buildings.collect_buildings`.
     """
 
@@ -83,7 +83,7 @@ def _beside(crowns, buildings):
                 continue
             u, v = dx * b[BCOS] + dy * b[BSIN], dy * b[BCOS] - dx * b[BSIN]
             margin = 0.4 + 0.4 * crowns[n, RADIUS]
-            if abs(u) < b[BAX] + margin and abs(v) < b[BAY] + margin:
+            if edge_distance(b, u, v) > -margin:
                 out[n] = False
     return out
 

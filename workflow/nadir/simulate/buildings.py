@@ -24,8 +24,9 @@ from nadir.simulate.sites import (
 )
 from nadir.simulate.terrain import BEACH, coast_distance, river_distance, river_half_width
 
-BX, BY, BCOS, BSIN, BAX, BAY, HEIGHT, ROOF = range(8)
-"""Columns of a building table: center, axis, half extents, height (all m), roof."""
+BX, BY, BCOS, BSIN, BAX, BAY, HEIGHT, ROOF, COURT_U, COURT_V = range(10)
+"""Columns of a building table: center, axis, half extents, height (all m), roof, and the half
+extents of the courtyard in its middle (m; 0 without one)."""
 
 SHADE, TILE, GREY, METAL, PALE = 1, 2, 3, 4, 5
 """Codes that `paint_buildings` burns: shadow, then kinds of roofs; the highest wins."""
@@ -47,6 +48,23 @@ def street_grid(h):
 def hall_grid(h):
     """Return (lot length, lot depth) of an industrial estate in metres."""
     return 86.0 + 54.0 * draw(h, 62), 70.0 + 36.0 * draw(h, 63)
+
+
+@njit(cache=True, nogil=True)
+def edge_distance(building, u, v):
+    """Return how far inside a footprint a position lies, in metres; negative off it.
+
+    Courtyards count as off the footprint. Beyond corners the distance is that of a square.
+
+    Args:
+        building: Row of a building table.
+        u: Position along its first axis, from its center.
+        v: The same along its second axis.
+    """
+    inner = min(building[BAX] - abs(u), building[BAY] - abs(v))
+    if building[COURT_U] > 0.0:
+        inner = min(inner, max(abs(u) - building[COURT_U], abs(v) - building[COURT_V]))
+    return inner
 
 
 @njit(cache=True, nogil=True)
@@ -80,11 +98,27 @@ def _try(table, n, sites, own, segments, u, v, ax, ay, height, roof, frame, seed
     row = table[n]
     row[BX], row[BY], row[BCOS], row[BSIN] = x, y, site[COS], site[SIN]
     row[BAX], row[BAY], row[HEIGHT], row[ROOF] = ax, ay, height, roof
+    row[COURT_U], row[COURT_V] = 0.0, 0.0
     return n + 1 if _stands(sites, own, segments, table[n], frame, seed) else n
 
 
 @njit(cache=True, nogil=True)
-def _town(table, n, sites, own, segments, h, frame, seed):
+def _around_court(table, n, sites, own, segments, bu, bv, h, g, frame, seed):
+    """Append a building that fills a block of a town, around a courtyard, when it can stand."""
+    length, depth = street_grid(h)
+    wing = 10.5 + 2.5 * draw(g, 6)
+    ax, ay = 0.5 * length - 5.5, 0.5 * depth - 5.5
+    roof = TILE if draw(g, 7) < 0.6 else GREY if draw(g, 7) < 0.85 else PALE
+    tall = (5.0 + 9.0 * draw(h, 64)) * (0.9 + 0.4 * draw(g, 8))
+    u, v = (bu + 0.5) * length, (bv + 0.5) * depth
+    more = _try(table, n, sites, own, segments, u, v, ax, ay, tall, roof, frame, seed)
+    if more > n:
+        table[n, COURT_U], table[n, COURT_V] = ax - wing, ay - wing
+    return more
+
+
+@njit(cache=True, nogil=True)
+def _town(table, n, sites, own, segments, h, courtyards, frame, seed):
     length, depth = street_grid(h)
     tall = 5.0 + 9.0 * draw(h, 64)
     span_u = np.int64(1.4 * sites[own, AX] / length) + 1
@@ -94,6 +128,11 @@ def _town(table, n, sites, own, segments, h, frame, seed):
             g = mix(h ^ hash_cell(bu, bv, 301, seed))
             if draw(g, 1) < 0.07:
                 continue  # a square
+            if draw(g, 5) < courtyards:
+                before = n
+                n = _around_court(table, n, sites, own, segments, bu, bv, h, g, frame, seed)
+                if n > before:
+                    continue
             lots = np.int64((length - 10.0) / (11.0 + 6.0 * draw(g, 2)))
             wide = (length - 10.0) / lots
             for side in range(2):
@@ -210,11 +249,11 @@ def _farm(table, n, sites, own, segments, h, frame, seed):
 
 
 @njit(cache=True, nogil=True)
-def collect_buildings(sites, seeds, segments, frame, seed):
-    """Return the buildings of the given sites: table (n, 8) float64.
+def collect_buildings(sites, seeds, segments, courtyards, frame, seed):
+    """Return the buildings of the given sites: table (n, 10) float64, see `BX`.
 
     `sites` and `segments` must reach far enough beyond a building to decide whether it stands
-    (150 m is enough).
+    (150 m is enough). `courtyards` is the share of a town's blocks that one building fills.
     """
     capacity = 16
     for k in range(len(sites)):
@@ -226,12 +265,12 @@ def collect_buildings(sites, seeds, segments, frame, seed):
             capacity += np.int64(area / 600.0) + 8
         elif kind == FARM:
             capacity += 4
-    table = np.zeros((capacity, 8), np.float64)
+    table = np.zeros((capacity, 10), np.float64)
     n = 0
     for k in range(len(sites)):
         kind = sites[k, KIND]
         if kind == TOWN:
-            n = _town(table, n, sites, k, segments, seeds[k], frame, seed)
+            n = _town(table, n, sites, k, segments, seeds[k], courtyards, frame, seed)
         elif kind == SUBURB:
             n = _suburb(table, n, sites, k, segments, seeds[k], frame, seed)
         elif kind == INDUSTRY:
@@ -265,7 +304,7 @@ def paint_buildings(buildings, x0, y0, step, rows, columns):
                     px, py = dx - length * SHADOW_EAST, dy - length * SHADOW_SOUTH
                     u = px * b[BCOS] + py * b[BSIN]
                     v = py * b[BCOS] - px * b[BSIN]
-                    if abs(u) <= b[BAX] and abs(v) <= b[BAY]:
+                    if edge_distance(b, u, v) >= 0.0:
                         code = np.uint8(b[ROOF]) if part == 0 else np.uint8(SHADE)
                         if code > out[r, c] or (code == out[r, c] and own > owner[r, c]):
                             out[r, c], owner[r, c] = code, own  # whatever the order of buildings

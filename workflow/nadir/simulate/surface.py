@@ -12,6 +12,8 @@ from nadir.simulate.buildings import (
     BSIN,
     BX,
     BY,
+    COURT_U,
+    COURT_V,
     GREY,
     HEIGHT,
     METAL,
@@ -44,9 +46,36 @@ def building_hash(building):
 
 
 @njit(cache=True, nogil=True)
+def half_span(building):
+    """Return the distance in metres from the ridge of a roof to its eaves."""
+    if building[COURT_U] > 0.0:
+        return 0.5 * (building[BAX] - building[COURT_U])
+    return min(building[BAX], building[BAY])
+
+
+@njit(cache=True, nogil=True)
+def _ring_slope(building, u, v):
+    """Return where a spot lies on the roof around a courtyard.
+
+    Returns:
+        Distance to the nearest edge (m); the direction in which the roof falls there, east and
+        south.
+    """
+    to_u, to_v = building[BAX] - abs(u), building[BAY] - abs(v)
+    outer = min(to_u, to_v)
+    court = max(abs(u) - building[COURT_U], abs(v) - building[COURT_V])
+    fall = 1.0 if outer <= court else -1.0
+    if to_u < to_v:
+        fall *= 1.0 if u > 0.0 else -1.0
+        return min(outer, court), fall * building[BCOS], fall * building[BSIN]
+    fall *= 1.0 if v > 0.0 else -1.0
+    return min(outer, court), -fall * building[BSIN], fall * building[BCOS]
+
+
+@njit(cache=True, nogil=True)
 def roof_rise(building, h):
     """Return how far the ridge of a roof lies above its eaves in metres; 0 on a flat roof."""
-    narrow = min(building[BAX], building[BAY])
+    narrow = half_span(building)
     roof = building[ROOF]
     if roof == TILE or (roof == GREY and draw(h, 50) < 0.35):
         return min(0.42 * narrow, 0.45 * building[HEIGHT])
@@ -63,12 +92,10 @@ def _roof_material(roof):
 
 
 @njit(cache=True, nogil=True)
-def _roof_detail(u, v, ax, ay, rise, halls, h, grain):
+def _roof_detail(u, v, inner, across, rise, halls, h, grain):
     """Return a factor of brightness of a spot on a roof: parapet, skylights, machines, joints."""
-    inner = min(ax - abs(u), ay - abs(v))
     if rise > 1.0:
-        cross = v if ax >= ay else u
-        if abs(cross) < 0.3:
+        if abs(across) < 0.3:
             return 1.18  # ridge
         g = hash_cell(np.int64(np.floor(u / 2.5)), np.int64(np.floor(v / 2.5)), 581, h)
         fu, fv = u / 2.5 - np.floor(u / 2.5), v / 2.5 - np.floor(v / 2.5)
@@ -130,7 +157,7 @@ def paint_roofs(
             continue
         rise = roof_rise(b, h)
         long_u = ax >= ay
-        narrow = ay if long_u else ax
+        ring, narrow = b[COURT_U] > 0.0, half_span(b)
         tint(
             _roof_material(b[ROOF]), h, np.int64(epoch[SEASON]), 0.4 * epoch[OWN], salt, variation,
             out,
@@ -140,17 +167,22 @@ def paint_roofs(
         # Light on the two sides of the ridge, relative to level ground.
         east, south = (-b[BSIN], b[BCOS]) if long_u else (b[BCOS], b[BSIN])
         facing = (slope * (east * sun[0] + south * sun[1])) * tilt / sun[2]
-        halls = max(ax, ay) > 15.0
+        halls = max(ax, ay) > 15.0 and not ring
         for r in range(r0, r1):
             dy = y0 + (r + 0.5) * step - b[BY]
             for c in range(c0, c1):
                 dx = x0 + (c + 0.5) * step - b[BX]
                 u, v = dx * b[BCOS] + dy * b[BSIN], dy * b[BCOS] - dx * b[BSIN]
-                inner = min(ax - abs(u), ay - abs(v))
+                across = v if long_u else u
+                if ring:
+                    inner, fall_east, fall_south = _ring_slope(b, u, v)
+                    across = narrow - inner  # from the ridge
+                    facing = (slope * (fall_east * sun[0] + fall_south * sun[1])) * tilt / sun[2]
+                else:
+                    inner = min(ax - abs(u), ay - abs(v))
                 share = min(0.5 + inner / step, 1.0)
                 if share <= 0.0:
                     continue
-                across = v if long_u else u
                 if share >= 0.5:
                     height[r, c] = b[HEIGHT] - rise * min(abs(across) / narrow, 1.0)
                     owner[r, c] = key
@@ -158,9 +190,9 @@ def paint_roofs(
                 if rr < 0 or cc < 0 or rr >= color.shape[0] or cc >= color.shape[1]:
                     continue
                 grain = sample_year(tiles, SOFT, u, v, h, epoch, salt)
-                light = tilt + (facing if across > 0.0 else -facing)
+                light = tilt + (facing if across > 0.0 or ring else -facing)
                 light = 0.22 + 0.78 * max(light, 0.0)
-                light *= _roof_detail(u, v, ax, ay, rise, halls, h, grain)
+                light *= _roof_detail(u, v, inner, across, rise, halls, h, grain)
                 light *= 1.0 + 0.06 * grain
                 light *= 1.0 + 0.05 * sample_year(tiles, FINE, u, v, h, epoch, salt)
                 for band in range(3):

@@ -16,6 +16,8 @@ from nadir.simulate.buildings import (
     BSIN,
     BX,
     BY,
+    HEIGHT,
+    ROOF,
     collect_buildings,
     paint_buildings,
 )
@@ -131,8 +133,8 @@ class World:
         """Return the buildings whose center lies in `bounds`.
 
         Returns:
-            Structured array (n,): `x`, `y` center and `corners` (4, 2) in the CRS, `height` (m),
-            `roof` (see `buildings`), sorted by position.
+            Structured array (n,): `x`, `y` center and outer `corners` (4, 2) in the CRS, `height`
+            (m), `roof` (see `buildings`), sorted by position; see `footprints` for polygons.
         """
         left, bottom, right, top = bounds
         x0, y0, _, _ = self._window(bounds, 1.0)
@@ -152,7 +154,7 @@ class World:
             u, v = su * table[:, BAX], sv * table[:, BAY]
             out["corners"][:, k, 0] = out["x"] + u * table[:, BCOS] - v * table[:, BSIN]
             out["corners"][:, k, 1] = out["y"] - u * table[:, BSIN] - v * table[:, BCOS]
-        out["height"], out["roof"] = table[:, 6], table[:, 7]
+        out["height"], out["roof"] = table[:, HEIGHT], table[:, ROOF]
         return out
 
     def roads(self, bounds: Bounds) -> np.ndarray:
@@ -198,7 +200,9 @@ class World:
         box = (float(x0 - _MARGIN), float(y0 - _MARGIN), float(x1 + _MARGIN), float(y1 + _MARGIN))
         sites, hashes = collect_sites(*box, self.frame, self.seed)
         roads = collect_roads(*box, self.seed)
-        houses = collect_buildings(sites, hashes, roads, self.frame, self.seed)
+        houses = collect_buildings(
+            sites, hashes, roads, self.cfg.courtyards, self.frame, self.seed
+        )
         near = (
             (houses[:, BX] > box[0] + 70) & (houses[:, BX] < box[2] - 70)
             & (houses[:, BY] > box[1] + 70) & (houses[:, BY] < box[3] - 70)

@@ -61,8 +61,10 @@ def read_table(path: str | os.PathLike[str], schema: pa.Schema, what: str) -> pd
     return frame
 
 
-def refuse_doubles(frame: pd.DataFrame, path: str | os.PathLike[str], what: str) -> None:
-    """Raise `InputError` when a photo has two rows."""
-    twice = sorted(set(frame["photo"][frame["photo"].duplicated()]))
+def refuse_doubles(
+    frame: pd.DataFrame, path: str | os.PathLike[str], what: str, column: str = "photo"
+) -> None:
+    """Raise `InputError` when a value of a column (a name) has two rows."""
+    twice = sorted(set(frame[column][frame[column].duplicated()]))
     if twice:
         raise InputError(path, f"the {what} names {', '.join(map(repr, twice[:5]))} twice", _REMEDY)

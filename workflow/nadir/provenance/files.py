@@ -1,4 +1,4 @@
-"""Files of a case: their endings and their bytes. Light, since the graph is drawn with it."""
+"""Files that a user gave: endings of pictures, and bytes. Light: the graph is drawn with it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from nadir.errors import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
-"""Endings of files that are taken for photos, in lower case."""
+"""Endings of files that are taken for pictures, in lower case."""
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
