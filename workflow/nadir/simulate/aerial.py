@@ -52,7 +52,7 @@ class Aerial:
 
 
 @njit(cache=True, nogil=True)
-def _standing(buildings, sites, hashes, epoch, seed):
+def _stand_in(buildings, sites, hashes, epoch, seed):
     """Return (n,) bool: which buildings stand in the year."""
     out = np.zeros(len(buildings), np.bool_)
     for k in range(len(buildings)):
@@ -161,7 +161,7 @@ def render_aerial(
     )  # fmt: skip
     edges = (wide[0], wide[1], wide[0] + wide[4] * step, wide[1] + wide[3] * step)
     sites, hashes, roads, houses = world.features(*edges)
-    houses = houses[_standing(houses, sites, hashes, table, world.seed)]
+    houses = houses[_stand_in(houses, sites, hashes, table, world.seed)]
     color = _ground(world, inner, sites, hashes, roads, epoch)
     height = np.zeros(wide[3:], np.float32)
     owner = np.zeros(wide[3:], np.uint32)
@@ -179,6 +179,17 @@ def render_aerial(
     return Aerial(
         _expose(color, _TAPS, _tone_curve()), height[here].copy(), owner[here].copy(), houses
     )
+
+
+def standing(world: World, epoch: Epoch, x0: float, y0: float, x1: float, y1: float) -> np.ndarray:
+    """Return the buildings that stand in a year near a rectangle in metres from the world's corner.
+
+    Returns:
+        Table (n, 10) float64 in the order in which roofs are painted, see `buildings.BX`: all whose
+        center lies within 80 m of the rectangle.
+    """
+    sites, hashes, _, houses = world.features(x0, y0, x1, y1)
+    return houses[_stand_in(houses, sites, hashes, epoch.table, world.seed)]
 
 
 def _ground(world, window, sites, hashes, roads, epoch) -> np.ndarray:

@@ -68,6 +68,19 @@ def edge_distance(building, u, v):
 
 
 @njit(cache=True, nogil=True)
+def _block_is_free(sites, own, segments, building):
+    """Whether a whole block lies on its own site and off roads: a circle around it is too wide."""
+    reach = 0.25 * np.hypot(building[BAX], building[BAY]) + 1.0
+    for k in range(25):
+        u, v = 0.5 * (k % 5 - 2) * building[BAX], 0.5 * (k // 5 - 2) * building[BAY]
+        x = building[BX] + u * building[BCOS] - v * building[BSIN]
+        y = building[BY] + u * building[BSIN] + v * building[BCOS]
+        if site_at(sites, x, y) != own or near_road(segments, x, y, reach):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
 def _stands(sites, own, segments, building, frame, seed):
     """Whether a building lies wholly on its own site, off roads and water."""
     ax, ay = building[BAX], building[BAY]
@@ -80,7 +93,10 @@ def _stands(sites, own, segments, building, frame, seed):
             return False
     x, y = building[BX], building[BY]
     reach = np.hypot(ax, ay)
-    if near_road(segments, x, y, max(ax, ay) + 1.0):
+    if building[COURT_U] > 0.0:
+        if not _block_is_free(sites, own, segments, building):
+            return False
+    elif near_road(segments, x, y, max(ax, ay) + 1.0):
         return False
     if coast_distance(x, y, frame, seed) < reach + BEACH + 5.0:
         return False
@@ -88,8 +104,11 @@ def _stands(sites, own, segments, building, frame, seed):
 
 
 @njit(cache=True, nogil=True)
-def _try(table, n, sites, own, segments, u, v, ax, ay, height, roof, frame, seed):
-    """Append a building at local (u, v) of a site when it can stand there."""
+def _try(table, n, sites, own, segments, u, v, ax, ay, height, roof, frame, seed, wing=0.0):
+    """Append a building at local (u, v) of a site when it can stand there.
+
+    With a `wing`, it surrounds a courtyard and is so deep (m).
+    """
     site = sites[own]
     x = site[X] + u * site[COS] - v * site[SIN]
     y = site[Y] + u * site[SIN] + v * site[COS]
@@ -98,7 +117,7 @@ def _try(table, n, sites, own, segments, u, v, ax, ay, height, roof, frame, seed
     row = table[n]
     row[BX], row[BY], row[BCOS], row[BSIN] = x, y, site[COS], site[SIN]
     row[BAX], row[BAY], row[HEIGHT], row[ROOF] = ax, ay, height, roof
-    row[COURT_U], row[COURT_V] = 0.0, 0.0
+    row[COURT_U], row[COURT_V] = (ax - wing, ay - wing) if wing > 0.0 else (0.0, 0.0)
     return n + 1 if _stands(sites, own, segments, table[n], frame, seed) else n
 
 
@@ -111,10 +130,7 @@ def _around_court(table, n, sites, own, segments, bu, bv, h, g, frame, seed):
     roof = TILE if draw(g, 7) < 0.6 else GREY if draw(g, 7) < 0.85 else PALE
     tall = (5.0 + 9.0 * draw(h, 64)) * (0.9 + 0.4 * draw(g, 8))
     u, v = (bu + 0.5) * length, (bv + 0.5) * depth
-    more = _try(table, n, sites, own, segments, u, v, ax, ay, tall, roof, frame, seed)
-    if more > n:
-        table[n, COURT_U], table[n, COURT_V] = ax - wing, ay - wing
-    return more
+    return _try(table, n, sites, own, segments, u, v, ax, ay, tall, roof, frame, seed, wing)
 
 
 @njit(cache=True, nogil=True)

@@ -46,6 +46,20 @@ def building_hash(building):
 
 
 @njit(cache=True, nogil=True)
+def building_hashes(buildings):
+    """Return (n,) uint64: the hash of every row of a building table."""
+    out = np.empty(len(buildings), np.uint64)
+    for k in range(len(buildings)):
+        out[k] = building_hash(buildings[k])
+    return out
+
+
+def owner_keys(buildings: np.ndarray) -> np.ndarray:
+    """Return (n,) uint32: what `paint_roofs` writes into `owner` for rows of a building table."""
+    return (building_hashes(buildings) & _LOW).astype(np.uint32)
+
+
+@njit(cache=True, nogil=True)
 def half_span(building):
     """Return the distance in metres from the ridge of a roof to its eaves."""
     if building[COURT_U] > 0.0:
