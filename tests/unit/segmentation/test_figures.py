@@ -20,7 +20,7 @@ from nadir.segmentation.confusion import summary
 from nadir.segmentation.figures_confusion import draw_confusion
 from nadir.segmentation.figures_curves import draw_curves
 from nadir.segmentation.figures_map import draw_map
-from nadir.segmentation.footprints import paint_tiles
+from nadir.segmentation.split_ground import paint_tiles
 
 COUNT = CATALONIA.count
 GRID = Grid("EPSG:32631", (10.0, 0.0, 5e5, 0.0, -10.0, 4.6e6), 60, 90)

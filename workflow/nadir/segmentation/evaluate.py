@@ -24,7 +24,7 @@ from nadir.provenance.atomic import write_text
 from nadir.raster.geotiff import open_raster
 from nadir.raster.grid import Grid
 from nadir.segmentation.confusion import empty_confusion, summary, update_confusion
-from nadir.segmentation.footprints import paint_tiles
+from nadir.segmentation.split_ground import paint_tiles
 
 log = logging.getLogger(__name__)
 

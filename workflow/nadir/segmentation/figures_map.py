@@ -31,7 +31,7 @@ from nadir.raster.style import (
     save_png,
     styled,
 )
-from nadir.segmentation.footprints import paint_tiles
+from nadir.segmentation.split_ground import paint_tiles
 from nadir.segmentation.view import View, band_reader
 
 _RIGHT, _WRONG = 1, 2
