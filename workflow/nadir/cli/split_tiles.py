@@ -23,6 +23,7 @@ def run(options: argparse.Namespace) -> None:
     """Run the command."""
     scenes = [read_tiles(path) for path in options.tiles]
     split = section(options.cfg, "split", SplitConfig)
-    tiles = split_tiles(scenes, split, section(options.cfg, "seed", int))
+    groups = section(options.cfg, "groups", dict[str, str]) if "groups" in options.cfg else {}
+    tiles = split_tiles(scenes, split, section(options.cfg, "seed", int), groups=groups)
     certify(tiles, scenes)  # a leaky split stops here, before anything is trained on it
     write_split(options.out, tiles)

@@ -21,13 +21,13 @@ _PALETTE = (
 )  # fmt: skip
 
 UNKNOWN = 255
-"""What a lookup table holds for raw values outside the class table."""
+"""The id that a lookup table holds for raw values outside the class table."""
 
 
 class LandClass(ConfigModel):
     """One class of a mask."""
 
-    value: int = Field(ge=0, le=254)
+    value: int = Field(ge=0, le=255)
     """Value of the class in the raw mask (or in the attribute of vector labels)."""
     name: str = Field(min_length=1)
     """Name of the class, as shown in legends and tables."""
@@ -88,6 +88,12 @@ class ClassTable(ConfigModel):
         """Return the id of the class called `name`, or None."""
         return self.names.index(name, 1) if name in self.names[1:] else None
 
+    @property
+    def unlabelled(self) -> int:
+        """A raw value that means "no label here": the table's own, else the highest free one."""
+        taken = {item.value for item in self.classes}
+        return self.nodata[0] if self.nodata else max(set(range(256)) - taken)
+
     def lookup(self) -> np.ndarray:
         """Return the uint8 table of 256 entries: raw value -> id, 0 no data, 255 unknown."""
         import numpy as np
@@ -99,9 +105,10 @@ class ClassTable(ConfigModel):
         return table
 
 
-def _table(*classes: tuple[int, str, str]) -> ClassTable:
+def _table(*classes: tuple[int, str, str], nodata: tuple[int, ...] = (0,)) -> ClassTable:
     return ClassTable(
-        classes=tuple(LandClass(value=v, name=name, color=color) for v, name, color in classes)
+        classes=tuple(LandClass(value=v, name=name, color=color) for v, name, color in classes),
+        nodata=nodata,
     )
 
 
@@ -121,5 +128,8 @@ CATALONIA = _table(
 )
 """Land cover of Catalonia, 12 classes (with no data, 13 entries)."""
 
-CLASS_TABLES: dict[str, ClassTable] = {"catalonia": CATALONIA}
+BUILDINGS = _table((0, "background", "#e7e9ec"), (255, "building", "#c0392b"), nodata=())
+"""Buildings as the INRIA benchmark has them: 0 background, 255 building, every pixel labelled."""
+
+CLASS_TABLES: dict[str, ClassTable] = {"catalonia": CATALONIA, "buildings": BUILDINGS}
 """Class tables that can be named without being written out."""

@@ -14,6 +14,13 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from nadir.config.base import ConfigModel, Name
+from nadir.config.buildings import (
+    BuildingsDataset,
+    BuildingsExperiment,
+    BuildingsJob,
+    fill_scenes,
+)
+from nadir.config.buildings_ends import buildings_ends
 from nadir.config.experiments import ExperimentConfig
 from nadir.config.explain import explain
 from nadir.config.landcover import DatasetConfig, JobConfig
@@ -46,6 +53,8 @@ class Config(ConfigModel):
     """Simulated worlds by name."""
     landcover: JobConfig = JobConfig()
     """Land cover: Sentinel-2 at one or more dates, and a finer mask."""
+    buildings: BuildingsJob = BuildingsJob()
+    """Buildings: pictures from the air, and footprints."""
     localization: LocalizationConfig = LocalizationConfig()
     """Localization: photos of unknown position, and a substrate to find them on."""
     compute: ComputeConfig = ComputeConfig()
@@ -56,18 +65,26 @@ class Config(ConfigModel):
         return getattr(self, name)
 
 
-SEGMENTATION_JOBS = ("landcover",)
+SEGMENTATION_JOBS = ("landcover", "buildings")
 """Sections of the configuration that are segmentation jobs; localization is a kind of its own."""
 
+_PARTS: dict[str, tuple[type[ConfigModel], type[ConfigModel]]] = {
+    "landcover": (DatasetConfig, ExperimentConfig),
+    "buildings": (BuildingsDataset, BuildingsExperiment),
+    "localization": (CaseDataset, LocalizationExperiment),
+}
+"""Section -> what its data sets and its experiments are."""
 
-def load_config(raw: dict[str, Any]) -> Config:
+
+def load_config(raw: dict[str, Any], look: bool = True) -> Config:
     """Validate a configuration as read from YAML.
 
     Args:
         raw: Nested dictionaries; `${NAME}` in a string is replaced from the environment.
+        look: Whether the folders of layouts are listed, which gives their scenes.
 
     Returns:
-        The configuration with recipes filled in.
+        The configuration with recipes and scenes filled in.
 
     Raises:
         ConfigError: With every fault found.
@@ -76,7 +93,7 @@ def load_config(raw: dict[str, Any]) -> Config:
         raise ConfigError([f"(top level): must be keys and values, not {type(raw).__name__}"])
     problems: list[str] = []
     expanded = _expand(raw, "", problems)
-    filled = _fill_recipes(expanded, problems)
+    filled = fill_scenes(_fill_recipes(expanded, problems), problems, look)
     try:
         config = Config.model_validate(filled)
     except ValidationError as error:
@@ -91,17 +108,12 @@ def load_config(raw: dict[str, Any]) -> Config:
 def _valid_parts(raw: dict[str, Any]) -> Config:
     """Return what is valid taken alone, so that loose ends are found beside other faults."""
     parts: dict[str, Any] = {"worlds": _valid_items(raw.get("worlds"), WorldConfig)}
-    for job in SEGMENTATION_JOBS:
+    for job, (dataset, experiment) in _PARTS.items():
         section = section_of(raw, job)
         parts[job] = {
-            "datasets": _valid_items(section.get("datasets"), DatasetConfig),
-            "experiments": _valid_items(section.get("experiments"), ExperimentConfig),
+            "datasets": _valid_items(section.get("datasets"), dataset),
+            "experiments": _valid_items(section.get("experiments"), experiment),
         }
-    section = section_of(raw, "localization")
-    parts["localization"] = {
-        "datasets": _valid_items(section.get("datasets"), CaseDataset),
-        "experiments": _valid_items(section.get("experiments"), LocalizationExperiment),
-    }
     return Config.model_validate(parts)
 
 
@@ -182,4 +194,5 @@ def _loose_ends(config: Config, raw: dict[str, Any]) -> Iterator[str]:
     """
     for name in SEGMENTATION_JOBS:
         yield from segmentation_ends(name, config.job(name), config.worlds, raw)
+    yield from buildings_ends(config.buildings, raw)
     yield from localization_ends(config.localization, config.worlds, raw)

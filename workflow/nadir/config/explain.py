@@ -72,10 +72,12 @@ def _line(item: Any, place: tuple[Any, ...], model: type[BaseModel]) -> str:
         return f"{path}: {value!r} is not known{_hint(value, expected)} (there are: {expected})"
     if kind == "union_tag_invalid":
         expected, tag = context["expected_tags"], context["tag"]
-        return f"{path}.name: {tag!r} is not known{_hint(tag, expected)} (there are: {expected})"
+        key = context["discriminator"].strip("'")
+        return f"{path}.{key}: {tag!r} is not known{_hint(tag, expected)} (there are: {expected})"
     if kind == "union_tag_not_found":
         tags = [_tag(member) for member in _members_at(_location(item), model)]
-        return f"{path}.name: this key is required (there are: {', '.join(map(repr, tags))})"
+        key = context["discriminator"].strip("'")
+        return f"{path}.{key}: this key is required (there are: {', '.join(map(repr, tags))})"
     phrase = _PHRASES.get(kind)
     message = phrase.format(**context) if phrase else item["msg"].removeprefix("Value error, ")
     if value is None:
@@ -157,5 +159,6 @@ def _fields_at(location: list[Any], model: type[BaseModel]) -> list[str]:
 
 
 def _tag(member: Any) -> Any:
-    field = getattr(member, "model_fields", {}).get("name")
+    fields = getattr(member, "model_fields", {})
+    field = fields.get("kind") or fields.get("name")
     return field.default if field else None

@@ -1,4 +1,4 @@
-"""References inside the land-cover section, and from it to worlds, that lead nowhere."""
+"""References inside a section of segmentation, and from it to worlds, that lead nowhere."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from nadir.config.experiments import ExperimentConfig, ModelConfig
 from nadir.config.landcover import DatasetConfig, JobConfig
 from nadir.config.nested import section_of
 from nadir.config.recipes import RECIPES
+from nadir.config.scenes import SceneConfig
 from nadir.config.worlds import WorldConfig
 from nadir.errors import did_you_mean, sentences
 
@@ -21,6 +22,9 @@ RESERVED_NAMES = ("scenes",)
 
 WORLD_DATES = ("april", "august")
 """Dates of every simulated world."""
+
+AERIAL_DATES = ("image",)
+"""The date of every simulated aerial picture."""
 
 SMALLEST_TILE = 16
 """Least side of a tile, in pixels."""
@@ -43,6 +47,8 @@ def segmentation_ends(
         path = f"{job_name}.datasets.{name}"
         yield from _dataset_ends(section_of(raw, "worlds"), path, dataset)
         yield from _world_ends(worlds, path, dataset)
+        if job_name == "landcover":
+            yield from _picture_ends(path, dataset)
     for name, experiment in job.experiments.items():
         path = f"{job_name}.experiments.{name}"
         if name in RESERVED_NAMES:
@@ -53,7 +59,7 @@ def segmentation_ends(
                 yield f"{path}.datasets: no dataset {dataset_name!r}{hint}"
             elif dataset_name in job.datasets:
                 dataset = job.datasets[dataset_name]
-                if not dataset.scenes_of("learn", "test"):
+                if dataset.scenes and not dataset.scenes_of("learn", "test"):
                     yield f"{path}.datasets: no scene of {dataset_name!r} has role 'learn'"
                 yield from _class_name_ends(path, experiment, dataset_name, dataset)
                 yield from _buffer_ends(path, experiment, dataset_name, dataset)
@@ -61,12 +67,13 @@ def segmentation_ends(
 
 def _dataset_ends(worlds: dict[str, Any], path: str, dataset: DatasetConfig) -> Iterator[str]:
     for scene_name, scene in dataset.scenes.items():
-        if scene.world and scene.world not in worlds:
+        if scene.world and not scene.aerial and scene.world not in worlds:
             hint = did_you_mean(scene.world, worlds)
             yield f"{path}.scenes.{scene_name}.world: no world {scene.world!r}{hint}"
     if dataset.scenes_of("test") and not dataset.scenes_of("learn"):
         yield f"{path}.scenes: no scene has role 'learn', so there is nothing to train on"
-    yield from _date_ends(path, dataset)
+    if dataset.scenes:
+        yield from _date_ends(path, dataset)
     small = [size for size in dataset.tiles.sizes if size < SMALLEST_TILE]
     if small:
         yield f"{path}.tiles.sizes: {small} is too small; use at least {SMALLEST_TILE} pixels"
@@ -102,7 +109,7 @@ def _model_ends(path: str, experiments: dict[str, Any]) -> Iterator[str]:
 def _date_ends(path: str, dataset: DatasetConfig) -> Iterator[str]:
     """Yield a line for scenes whose dates differ in number or order: networks see their places."""
     dates = {
-        name: WORLD_DATES if scene.world else tuple(scene.dates)
+        name: _dates_of(scene)
         for name, scene in dataset.scenes.items()
     }
     counts = sorted({len(names) for names in dates.values()})
@@ -123,12 +130,30 @@ def _date_ends(path: str, dataset: DatasetConfig) -> Iterator[str]:
             )
 
 
+def _dates_of(scene: SceneConfig) -> tuple[str, ...]:
+    if scene.aerial:
+        return AERIAL_DATES
+    return WORLD_DATES if scene.world else tuple(scene.dates)
+
+
+def _picture_ends(path: str, dataset: DatasetConfig) -> Iterator[str]:
+    """Yield a line for what only pictures of buildings may say."""
+    for name, scene in dataset.scenes.items():
+        where = f"{path}.scenes.{name}"
+        if scene.aerial:
+            yield f"{where}.aerial: aerial pictures are for buildings; leave it out"
+        for date, image in scene.dates.items():
+            for key in ("tiles", "range"):
+                if getattr(image, key):
+                    yield f"{where}.dates.{date}.{key}: this is for buildings; give one raster"
+
+
 def _world_ends(worlds: dict[str, WorldConfig], path: str, dataset: DatasetConfig) -> Iterator[str]:
     """Yield a line for every world that a tile does not fit into; files are looked at later."""
     for scene in dataset.scenes.values():
         world = worlds.get(scene.world or "")
         largest = max(dataset.tiles.sizes)
-        if world and scene.role != "predict" and largest > min(world.width, world.height):
+        if world and not scene.aerial and scene.role != "predict" and largest > min(world.width, world.height):
             yield (
                 f"{path}.tiles.sizes: a tile of {largest} pixels is larger than the world "
                 f"{scene.world!r} of {world.width} x {world.height} pixels; "

@@ -56,13 +56,13 @@ class _Section:
     model: type[BaseModel]
     paths: list[str] = field(default_factory=list)
     tag: str = ""
-    """Value of `name` that chooses this model where several may stand."""
+    """Key and value that choose this model where several may stand, as `name: VALUE`."""
 
     @property
     def heading(self) -> str:
         """Title of the section."""
         title = f"`{self.paths[0]}`" if self.paths[0] else "Top level"
-        return f"{title}, `name: {self.tag}`" if self.tag else title
+        return f"{title}, `{self.tag}`" if self.tag else title
 
 
 def reference() -> str:
@@ -150,8 +150,11 @@ def _models(annotation: Any, path: str) -> Iterator[tuple[type[BaseModel], str]]
 
 
 def _tag(model: type[BaseModel]) -> str:
-    info = model.model_fields.get("name")
-    return str(info.default) if info and not info.is_required() else ""
+    for key in ("kind", "name"):
+        info = model.model_fields.get(key)
+        if info and not info.is_required():
+            return f"{key}: {info.default}"
+    return ""
 
 
 def _render(section: _Section, sections: list[_Section]) -> str:
@@ -164,7 +167,7 @@ def _render(section: _Section, sections: list[_Section]) -> str:
     for key, info in section.model.model_fields.items():
         inner = {model for model, _ in _models(info.annotation, "")}
         below = [other for other in sections if other.model in inner]
-        text = _one_line(info.description or ("Which one." if key == "name" else ""))
+        text = _one_line(info.description or ("Which one." if key in ("name", "kind") else ""))
         if below:
             text += " See " + ", ".join(f"[{_link_text(s)}](#{_anchor(s)})" for s in below) + "."
         kind = _cell(_kind(info.annotation, info.metadata))
@@ -173,7 +176,7 @@ def _render(section: _Section, sections: list[_Section]) -> str:
 
 
 def _link_text(section: _Section) -> str:
-    return section.tag or section.paths[0].rpartition(".")[2] if section.tag else section.paths[0]
+    return section.tag.partition(": ")[2] or section.paths[0]
 
 
 def _anchor(section: _Section) -> str:
@@ -234,7 +237,7 @@ def _default(info: FieldInfo) -> str:
         return "required"
     value = info.get_default(call_default_factory=True)
     if isinstance(value, BaseModel):
-        return "the section's own" if not _tag(type(value)) else f"`name: {_tag(type(value))}`"
+        return "the section's own" if not _tag(type(value)) else f"`{_tag(type(value))}`"
     if isinstance(value, str):
         return f"`{value}`" if value else "empty"
     return f"`{json.dumps(value)}`"
@@ -246,7 +249,7 @@ def _render_tables() -> str:
     for name, table in CLASS_TABLES.items():
         classes = ", ".join(f"{item.value} {item.name}" for item in table.classes)
         nodata = ", ".join(map(str, table.nodata))
-        lines.append(f"- `{name}`: {classes}; no data: {nodata}.")
+        lines.append(f"- `{name}`: {classes}; no data: {nodata or 'none'}.")
     return "\n".join([*lines, ""])
 
 

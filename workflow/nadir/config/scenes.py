@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from nadir.config.base import ConfigModel, Name
+from nadir.config.slippy import TileFolder
 
 SENTINEL2_BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
 """The ten bands of 10 m and 20 m, in the order of the wavelength table."""
@@ -40,7 +41,7 @@ class ArraySource(ConfigModel):
 
 
 class ImageSource(ConfigModel):
-    """The imagery of one date: exactly one of `file`, `files` and `arrays`."""
+    """The imagery of one date: exactly one of `file`, `files`, `arrays` and `tiles`."""
 
     file: str | None = None
     """One raster that holds all bands."""
@@ -52,6 +53,8 @@ class ImageSource(ConfigModel):
     """Band name -> single-band raster; coarser ones are resampled onto the finest grid."""
     arrays: tuple[ArraySource, ...] = ()
     """Array files; several when resolutions differ."""
+    tiles: TileFolder | None = None
+    """A folder of map tiles, which are put together into one image (buildings only)."""
     grid: DeclaredGrid | None = None
     """Georeference of `arrays`, or of a raster that carries none."""
     baseline: str = "auto"
@@ -66,55 +69,97 @@ class ImageSource(ConfigModel):
     """Raw value without meaning; by default the file's own, else 0."""
     resampling: Literal["nearest", "bilinear", "cubic"] = "bilinear"
     """How coarser bands are brought onto the finest grid."""
+    depth: Literal[8] | None = None
+    """8: a picture of 8 bits a band, in which only pixels whose bands are all no data are empty;
+    other values are refused. null: measured values of any type.
+    """
+    range: tuple[float, float] | Literal["metadata"] | None = None
+    """Values that stand for black and white where a picture has more than 8 bits, or `metadata` if
+    the file says so itself (NBITS); the picture is brought to 8 bits (buildings only).
+    """
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        given = [name for name in ("file", "files", "arrays") if getattr(self, name)]
+        given = [name for name in ("file", "files", "arrays", "tiles") if getattr(self, name)]
         if len(given) != 1:
             raise ValueError(
-                f"give exactly one of file, files and arrays (given: {given or 'none'})"
+                f"give exactly one of file, files, arrays and tiles (given: {given or 'none'})"
             )
+        if isinstance(self.range, tuple) and self.range[0] >= self.range[1]:
+            raise ValueError("range: give the value of black first, then a greater one for white")
         return self
 
     def paths(self) -> list[str]:
         """Return every file that this source reads."""
+        if self.tiles:
+            return self.tiles.paths()
         if self.file:
             return [self.file]
         return list(dict.fromkeys([*self.files.values(), *(item.file for item in self.arrays)]))
 
 
 class MaskSource(ConfigModel):
-    """Fine labels of one scene: exactly one of `file`, `vector` and `array`."""
+    """Fine labels of one scene: exactly one of `file`, `vector`, `array` and `tiles`."""
 
     file: str | None = None
     """A raster of class values, of any finer or equal resolution, any CRS."""
     vector: str | None = None
     """Polygons (Shapefile, GeoPackage, GeoJSON; any CRS), burnt at `resolution` before alignment.
     """
-    field: str = "class"
-    """Attribute of `vector` that holds the class value, or the class name."""
-    resolution: float = Field(default=1.0, gt=0)
-    """Pixel of the burnt mask, in metres."""
+    field: str | None = "class"
+    """Attribute of `vector` that holds the class value, or the class name; null: polygons have no
+    class of their own (see `polygons`).
+    """
+    polygons: str | None = None
+    """Class of every polygon, by name, where `field` is null."""
+    background: str | None = None
+    """Class of the ground outside the polygons, by name; null: no label there."""
+    extent: str | None = None
+    """Polygons within which the ground was looked at; outside of them there is no label. Null: the
+    whole image.
+    """
+    resolution: float | None = Field(default=1.0, gt=0)
+    """Pixel of the burnt mask, in metres; null: that of the image."""
     array: ArraySource | None = None
     """A label array on the grid of the image (`grid` of the image's first date)."""
+    tiles: TileFolder | None = None
+    """A folder of map tiles that hold class values."""
+    grid: DeclaredGrid | None = None
+    """Georeference of `file` where it carries none."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        given = [name for name in ("file", "vector", "array") if getattr(self, name)]
+        given = [name for name in ("file", "vector", "array", "tiles") if getattr(self, name)]
         if len(given) != 1:
             raise ValueError(
-                f"give exactly one of file, vector and array (given: {given or 'none'})"
+                f"give exactly one of file, vector, array and tiles (given: {given or 'none'})"
             )
+        if self.vector and (self.field is None) != (self.polygons is not None):
+            raise ValueError("give `polygons` (a class) where `field` is null, and only there")
         return self
+
+    def names(self) -> list[str]:
+        """Return the class names that are mentioned."""
+        return [name for name in (self.polygons, self.background) if name]
 
     def paths(self) -> list[str]:
         """Return every file that this source reads (a Shapefile's parts included)."""
-        if self.vector and self.vector.lower().endswith(".shp"):
-            endings = (".shp", ".dbf", ".shx", ".prj")
-            upper = self.vector.endswith(".SHP")
-            return [self.vector[:-4] + (item.upper() if upper else item) for item in endings]
-        only = self.file or self.vector or (self.array.file if self.array else None)
-        return [only] if only else []
+        if self.tiles:
+            return self.tiles.paths()
+        extent = shapefile_parts(self.extent) if self.extent else []
+        if self.vector:
+            return [*shapefile_parts(self.vector), *extent]
+        only = self.file or (self.array.file if self.array else None)
+        return [*([only] if only else []), *extent]
+
+
+def shapefile_parts(path: str) -> list[str]:
+    """Return a vector file with the parts that it needs, if it is a Shapefile."""
+    if not path.lower().endswith(".shp"):
+        return [path]
+    endings = (".shp", ".dbf", ".shx", ".prj")
+    upper = path.endswith(".SHP")
+    return [path[:-4] + (item.upper() if upper else item) for item in endings]
 
 
 class SceneConfig(ConfigModel):
@@ -122,17 +167,29 @@ class SceneConfig(ConfigModel):
 
     world: Name | None = None
     """A simulated world of the section `worlds`; nothing else is given then."""
+    aerial: Name | None = None
+    """Aerial pictures of that world, by the name of their source; the scene is one of them."""
+    truth: bool = False
+    """Whether a simulated aerial scene is learnt from its true footprints, not from those that a
+    hurried surveyor drew.
+    """
     dates: dict[Name, ImageSource] = Field(default_factory=dict)
     """Date name -> imagery, in the order in which the cube stacks them."""
     mask: MaskSource | None = None
     """Fine labels; a scene without is only mapped."""
     role: Literal["learn", "test", "predict"] = "learn"
     """`learn`: its tiles are split; `test`: all of it is test; `predict`: only mapped."""
+    group: str = ""
+    """City or site that it belongs to: the split `groups` keeps a group whole. By default each
+    scene is a group of its own.
+    """
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.world and (self.dates or self.mask):
             raise ValueError("a scene is either a simulated world or given by dates and mask")
+        if self.aerial and not self.world:
+            raise ValueError("aerial pictures are simulated of a world: give `world`")
         if not self.world and not self.dates:
             raise ValueError("give a world, or at least one date")
         if self.role != "predict" and not self.world and self.mask is None:

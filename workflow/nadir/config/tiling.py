@@ -33,10 +33,11 @@ class TileConfig(ConfigModel):
 class SplitConfig(ConfigModel):
     """How tiles are split."""
 
-    method: Literal["blocks", "random", "file", "clusters"] = "blocks"
+    method: Literal["blocks", "random", "file", "clusters", "groups"] = "blocks"
     """`blocks`: spatial blocks stratified by class, with a buffer. `random`: leaky, and named so
     wherever it is shown. `file`: given by the user. `clusters`: connected groups of labelled tiles
-    are kept whole (for sparse polygons).
+    are kept whole (for sparse polygons). `groups`: whole scenes, or groups of scenes such as
+    cities; scenes over the same ground count as one.
     """
     fractions: tuple[float, float, float] = (0.64, 0.16, 0.20)
     """Shares of training, validation and test."""

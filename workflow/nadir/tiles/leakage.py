@@ -56,8 +56,8 @@ def certify(
         same for each pair of scenes that may share ground.
 
     Raises:
-        InputError: When splits of another method than random overlap, or, for blocks and
-            clusters, come nearer than the buffer.
+        InputError: When splits of another method than random overlap, or, for blocks, clusters
+            and groups, come nearer than the buffer.
     """
     attrs = split.attrs
     grids = {scene: Grid.from_dict(value) for scene, value in attrs.get("grids", {}).items()}
@@ -119,7 +119,7 @@ def _enforce(result: dict[str, Any]) -> None:
                 " method `blocks`.",
             )
         near, least = pair["distance_px"], result["buffer_px"]
-        if result["method"] in ("blocks", "clusters") and near is not None and near < least - 0.01:
+        if result["method"] in ("blocks", "clusters", "groups") and near is not None and near < least - 0.01:
             raise InputError(
                 "split",
                 f"{one} and {other} are {near:.2f} pixels apart, less than the buffer of {least:g}",

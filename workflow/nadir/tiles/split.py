@@ -16,12 +16,15 @@ from nadir.tiles.prune import place_shapes, prune
 from nadir.tiles.split_blocks import find_blocks
 from nadir.tiles.split_clusters import find_clusters
 from nadir.tiles.split_file import split_by_file
+from nadir.tiles.split_groups import find_groups
 from nadir.tiles.stratify import stratify
 from nadir.tiles.table import SPLITS, grid_of, scene_of
 
 _log = logging.getLogger(__name__)
 
 COLUMNS = ("id", "scene", "y", "x", "size", "split", "block", "reason")
+SPATIAL = ("blocks", "clusters", "groups")
+"""Methods that keep groups of tiles whole and a distance between splits."""
 _ATTEMPTS = 8  # assignments that are tried until crossing and distance leave every class its place
 
 
@@ -30,6 +33,7 @@ def split_tiles(
     cfg: SplitConfig,
     seed: int,
     test_scenes: Sequence[pd.DataFrame] = (),
+    groups: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Split the kept tiles of all learning scenes.
 
@@ -39,6 +43,7 @@ def split_tiles(
         seed: Seed of everything random.
         test_scenes: Tile tables of scenes that are test as a whole; learning tiles keep their
             distance from these, too.
+        groups: Scene -> group (city), for the method `groups`; a scene without one is its own.
 
     Returns:
         One row a kept tile, in the order of the scenes: id, scene, y, x, size, split (train,
@@ -70,13 +75,13 @@ def split_tiles(
     fixed = np.arange(len(every)) >= len(table)
     near = [place_shapes(every, grids, place) for place in places(grids, reach=buffer)]
     learn = {scene_of(tiles): grids[scene_of(tiles)] for tiles in scenes}
-    candidates = _candidates(table, learn, counts, cfg, buffer, seed)
+    candidates = _candidates(table, learn, counts, cfg, buffer, seed, groups or {})
     best: tuple[tuple[float, float], np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None = None
     for split, block, reason, group in candidates:
         all_split = np.append(split, np.full(int(fixed.sum()), "test", object))
         # With a buffer of 0 a file stands as its author gave it, and overlap is refused by the
         # certificate; with a buffer, its tiles give way to each other like those of blocks.
-        if cfg.method in ("blocks", "clusters") or (cfg.method == "file" and buffer > 0):
+        if cfg.method in SPATIAL or (cfg.method == "file" and buffer > 0):
             all_split, why = prune(all_split, fixed, near, buffer)
             reason = np.where(why[: len(split)] != "", why[: len(split)], reason)
         split = all_split[: len(table)]
@@ -150,6 +155,7 @@ def _candidates(
     cfg: SplitConfig,
     buffer: int,
     seed: int,
+    groups: Mapping[str, str],
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Yield (split, block, reason, group) of possible assignments, before tiles yield."""
     empty = np.full(len(table), "", object)
@@ -164,12 +170,16 @@ def _candidates(
         assert cfg.file is not None
         split, reason = split_by_file(table, grids, cfg.file)
         yield split, empty, reason, np.arange(len(table))
-    elif cfg.method == "clusters":
-        cluster = find_clusters(table, grids, buffer)
-        block = np.array([f"cluster{number + 1}" for number in cluster], object)
+    elif cfg.method in ("clusters", "groups"):
+        if cfg.method == "clusters":
+            member = find_clusters(table, grids, buffer)
+            block = np.array([f"cluster{number + 1}" for number in member], object)
+        else:
+            labels, member = find_groups(table, grids, groups)
+            block = np.array(labels, object)[member]
         for attempt in range(_ATTEMPTS):
-            chosen = stratify(_sums(counts, cluster), cfg.fractions, _seed(seed, attempt))
-            yield names[chosen[cluster]], block, empty.copy(), cluster
+            chosen = stratify(_sums(counts, member), cfg.fractions, _seed(seed, attempt))
+            yield names[chosen[member]], block, empty.copy(), member
     else:
         blocks = find_blocks(table, grids, cfg.block)
         block = np.array(blocks.names, object)[blocks.home]
@@ -250,7 +260,7 @@ def _scarce(
 ) -> list[str]:
     """Return warnings about classes that are too rare to be in every split."""
     offers = _offers(group, counts)
-    what = {"blocks": "block", "clusters": "cluster"}.get(cfg.method, "tile")
+    what = {"blocks": "block", "clusters": "cluster", "groups": "group"}.get(cfg.method, "tile")
     return [
         f"class {names[number]!r} is missing from the {name} set: it occurs in"
         f" {offers[number - 1]} {what}{'' if offers[number - 1] == 1 else 's'} only"
@@ -276,6 +286,8 @@ def _remedy(cfg: SplitConfig) -> str:
         " add a scene, or take the class out of the class table.",
         "clusters": "Make `tiles.sizes` or `split.buffer` smaller (clusters then fall apart),"
         " change the fractions or the seed, or add labels.",
+        "groups": "Add scenes of other groups (cities), change the fractions, or use the method"
+        " `blocks`.",
         "random": "Change the fractions or the seed, cut smaller tiles, or add a scene.",
         "file": "Put tiles of every class into the file's training set.",
     }[cfg.method]
