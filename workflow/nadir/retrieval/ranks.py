@@ -1,0 +1,196 @@
+"""Where the true matches of queries lie in their rankings, without sorting a single ranking.
+
+The position of a match is the number of gallery images with a higher score, plus those with an
+equal score that come before it in the gallery. Counting them takes one pass over the scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numba
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from nadir.retrieval.search import Block
+
+JUNK = -1
+"""Place of gallery images that count neither as right nor as wrong, as the public evaluator has it.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Ranks:
+    """The positions of all true matches.
+
+    Attributes:
+        starts: int64 (queries + 1,), where the positions of each query begin.
+        positions: int64 (matches,), from 0, rising within a query.
+        images: Gallery images that are ranked.
+        gallery: Gallery images, junk included.
+    """
+
+    starts: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    images: int
+    gallery: int
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @cached_property
+    def matches(self) -> NDArray[np.int64]:
+        """How many true matches each query has: int64 (queries,)."""
+        return np.diff(self.starts)
+
+    @cached_property
+    def first(self) -> NDArray[np.int64]:
+        """Position of the best match: int64 (queries,); -1 where there is none."""
+        found = np.full(len(self), -1, np.int64)
+        there = self.matches > 0
+        found[there] = self.positions[self.starts[:-1][there]]
+        return found
+
+    @cached_property
+    def query(self) -> NDArray[np.int64]:
+        """The query that each position belongs to: int64 (matches,)."""
+        return np.repeat(np.arange(len(self)), self.matches)
+
+    @cached_property
+    def ordinal(self) -> NDArray[np.int64]:
+        """How many better matches its query has, for each position: int64 (matches,)."""
+        return np.arange(len(self.positions)) - np.repeat(self.starts[:-1], self.matches)
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Which gallery images show the place of each query.
+
+    Attributes:
+        code: int64 (queries,), the group of each query; -1 where the gallery lacks its place.
+        starts: int64 (groups + 1,), where each group begins in `members`.
+        members: int64, rows of the gallery, rising within a group.
+        images: Gallery images.
+        junk: Of them, how many were left out beforehand.
+    """
+
+    code: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    members: NDArray[np.int64]
+    images: int
+    junk: int = 0
+
+    @classmethod
+    def of(cls, queries: ArrayLike, gallery: ArrayLike, junk: int = 0) -> Truth:
+        """Return the truth by place: a gallery image is a match when its place is the query's.
+
+        Args:
+            queries: Place of each query, texts or numbers.
+            gallery: Place of each gallery image.
+            junk: Gallery images that were left out beforehand.
+        """
+        code, known = pd.factorize(np.asarray(gallery))
+        starts = np.concatenate([[0], np.cumsum(np.bincount(code, minlength=len(known)))])
+        members = np.argsort(code, kind="stable")
+        wanted = pd.Index(known).get_indexer(pd.Index(np.asarray(queries)))
+        return cls(
+            wanted.astype(np.int64),
+            starts.astype(np.int64),
+            members.astype(np.int64),
+            len(code),
+            junk,
+        )
+
+
+def rank_matches(blocks: Iterable[Block], truth: Truth) -> Ranks:
+    """Return the positions of all true matches.
+
+    Args:
+        blocks: Scores of all queries against the whole gallery, as `score_blocks` yields them.
+        truth: The matches.
+    """
+    sizes = np.append(np.diff(truth.starts), 0)  # the last is for queries without a place: -1
+    starts = np.concatenate([[0], np.cumsum(sizes[truth.code])]).astype(np.int64)
+    positions = np.empty(starts[-1], np.int64)
+    for rows, scores in blocks:
+        _count_better(
+            scores,
+            truth.code[rows],
+            truth.starts,
+            truth.members,
+            starts[rows.start : rows.stop + 1],
+            positions,
+        )
+    return Ranks(starts, positions, truth.images, truth.images + truth.junk)
+
+
+@numba.njit(nogil=True, cache=True)
+def _count_better(
+    scores: NDArray[np.float32],
+    code: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    members: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    positions: NDArray[np.int64],
+) -> None:
+    """Write the positions of the matches of some queries."""
+    for row in range(len(scores)):
+        group = code[row]
+        if group < 0:
+            continue
+        own = members[groups[group] : groups[group + 1]]
+        line = scores[row]
+        if len(own) == 1:
+            positions[starts[row]] = _better_than(line, own[0])
+        else:
+            _all_better(line, own, positions[starts[row] : starts[row + 1]])
+
+
+@numba.njit(nogil=True, cache=True)
+def _better_than(line: NDArray[np.float32], match: int) -> int:
+    """Return how many of a ranking come before one image."""
+    score = line[match]
+    count = 0
+    for j in range(match):
+        count += line[j] >= score
+    for j in range(match + 1, len(line)):
+        count += line[j] > score
+    return count
+
+
+@numba.njit(nogil=True, cache=True)
+def _all_better(
+    line: NDArray[np.float32], own: NDArray[np.int64], positions: NDArray[np.int64]
+) -> None:
+    """Write how many of a ranking come before each of some images, rising.
+
+    The matches are put in order, worst first; each image of the gallery is counted at the number
+    of matches that it comes before, and a match lies behind all that come before it.
+    """
+    count = len(own)
+    backwards = own[::-1]
+    order = np.argsort(line[backwards], kind="mergesort")  # equal ones: the last of the gallery
+    worst_first = backwards[order]
+    levels = line[worst_first]
+    before = np.zeros(count + 1, np.int64)
+    for j in range(len(line)):
+        score = line[j]
+        if score < levels[0]:
+            continue
+        low, high = 0, count
+        while low < high:
+            middle = (low + high) >> 1
+            if levels[middle] < score:
+                low = middle + 1
+            else:
+                high = middle
+        while low < count and levels[low] == score and worst_first[low] > j:
+            low += 1
+        before[low] += 1
+    total = 0
+    for k in range(count):
+        total += before[count - k]
+        positions[k] = total
