@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyogrio
 import shapely
 from numpy.typing import NDArray
 
 from nadir.localization.answer import DIGITS
 from nadir.localization.casefile import Case
-from nadir.localization.georeference import map_to_degrees, to_map
+from nadir.localization.georeference import to_map
 from nadir.localization.photos import asked, poses_of, sizes_of
 from nadir.localization.poses import aligned
-from nadir.provenance.atomic import atomic_path, write_json
+from nadir.provenance.atomic import write_json
+from nadir.raster.features import map_to_degrees
+from nadir.raster.features import write_geopackage as write_features
 
 log = logging.getLogger(__name__)
 
-_TIME = "2000-01-01T00:00:00.000Z"  # GDAL would state the present, and bytes would differ
 _COLUMNS = (
     *("photo", "x", "y", "angle", "scale", "sd_x", "sd_y", "sd_angle"),
     *("probability", "resolved", "reference", "stage"),
@@ -82,24 +81,7 @@ def write_geopackage(path: str | os.PathLike[str], footprints: gpd.GeoDataFrame)
         OutputError: When the disk is full or not writable.
     """
     said = "Footprints of located photos."
-    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _TIME})
-    try:
-        with atomic_path(path, ".gpkg") as temporary, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "'crs' was not provided")  # the description says so
-            pyogrio.write_dataframe(
-                footprints,
-                temporary,
-                layer="footprints",
-                driver="GPKG",
-                geometry_type="Polygon",
-                layer_options={
-                    "DESCRIPTION": said if footprints.crs else f"{said} {_IN_PIXELS}",
-                    "IDENTIFIER": "footprints",
-                },
-            )
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
+    write_features(path, footprints, said if footprints.crs else f"{said} {_IN_PIXELS}")
 
 
 def write_geojson(path: str | os.PathLike[str], footprints: gpd.GeoDataFrame, case: Case) -> None:

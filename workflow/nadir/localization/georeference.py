@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import CRS, Geod, Transformer
-from pyproj.exceptions import CRSError, ProjError
+from pyproj import CRS, Geod
+from pyproj.exceptions import CRSError
 
+from nadir.raster.features import map_to_degrees
 from nadir.raster.grid import Grid
 
 _ELLIPSOID = Geod(ellps="WGS84")
@@ -32,16 +33,6 @@ def to_degrees(grid: Grid, points: NDArray[np.float64]) -> NDArray[np.float64] |
         points: (..., 2) x and y in pixels from edges.
     """
     return map_to_degrees(grid.crs, to_map(grid, points))
-
-
-def map_to_degrees(crs: str, place: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Return map coordinates (..., 2) as longitude and latitude, or None where there is no way."""
-    try:
-        way = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-        degrees = np.stack(way.transform(place[..., 0], place[..., 1]), axis=-1)
-    except (CRSError, ProjError):  # a local system, of a plan or a simulated scene
-        return None
-    return degrees if np.isfinite(degrees).all() else None
 
 
 def ground_distance(

@@ -130,7 +130,7 @@ def number_in_order(
 
 @numba.njit(cache=True, nogil=True)
 def trace_rings(
-    labels: NDArray[np.int32], values: NDArray[np.uint8], level: float
+    labels: NDArray[np.int32], values: NDArray[np.uint8], level: float, top: int, left: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int32]]:
     """Trace the outlines of all regions, between the pixels: marching squares by region.
 
@@ -143,11 +143,14 @@ def trace_rings(
         labels: int32 (rows, columns): 0 outside, else regions, each connected along edges.
         values: uint8 (rows, columns): probabilities, 255 = no data.
         level: Level of the outline; no value equals it.
+        top: Row of the window in the scene; whole numbers are added first, so that vertices are
+            equal to the last bit whatever the window.
+        left: Column of the window.
 
     Returns:
-        Vertices float64 (n, 2), x and y in pixels from the outer corner of the first; the
-        first vertex of each ring and n, int64 (rings + 1,); region of each ring, int32 (rings,).
-        Rings are open (the first vertex is not repeated); outer ones and holes turn opposite ways.
+        Vertices float64 (n, 2), x and y in pixels from the outer corner of the scene; the first
+        vertex of each ring and n, int64 (rings + 1,); region of each ring, int32 (rings,). Rings
+        are open (the first vertex is not repeated); outer ones and holes turn opposite ways.
     """
     rows, columns = labels.shape
     steps = np.array([(0, 1), (1, 0), (0, -1), (-1, 0)])  # right, down, left, up: clockwise
@@ -188,8 +191,8 @@ def trace_rings(
                         if beyond != NO_DATA:
                             here = abs(values[y, x] - level)
                             part = here / (here + abs(beyond - level))
-                    points[filled, 0] = x + 0.5 + part * steps[d, 1]
-                    points[filled, 1] = y + 0.5 + part * steps[d, 0]
+                    points[filled, 0] = (left + x) + 0.5 + part * steps[d, 1]
+                    points[filled, 1] = (top + y) + 0.5 + part * steps[d, 0]
                     filled += 1
                     # Go clockwise around the region, whose pixels hang together along edges.
                     turn = (d + 1) % 4

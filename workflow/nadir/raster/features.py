@@ -1,0 +1,162 @@
+"""Polygons as files for maps: GeoPackage and GeoJSON, equal bytes for equal content."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pyogrio
+import shapely
+from numpy.typing import NDArray
+from pyproj import Transformer
+from pyproj.exceptions import CRSError, ProjError
+
+from nadir.provenance.atomic import atomic_path, write_json
+
+DIGITS = 7
+"""Decimals of longitude and latitude: about a centimetre, as RFC 7946 advises."""
+LAYER = "footprints"
+"""Layer of every GeoPackage."""
+
+_TIME = "2000-01-01T00:00:00.000Z"  # GDAL would state the present, and bytes would differ
+_PLAIN_DIGITS = 3  # decimals of coordinates that are no degrees
+
+
+def write_geopackage(
+    path: str | os.PathLike[str], frame: gpd.GeoDataFrame, description: str
+) -> None:
+    """Write polygons as a GeoPackage with the layer `footprints`; equal ones, equal bytes.
+
+    Args:
+        path: The file.
+        frame: Polygons with a CRS, or without, which the description then should say.
+        description: What the layer is.
+
+    Raises:
+        OutputError: When the disk is full or not writable.
+    """
+    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _TIME})
+    try:
+        with atomic_path(path, ".gpkg") as temporary, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'crs' was not provided")  # the description says so
+            pyogrio.write_dataframe(
+                frame,
+                temporary,
+                layer=LAYER,
+                driver="GPKG",
+                geometry_type="Polygon",
+                layer_options={"DESCRIPTION": description, "IDENTIFIER": LAYER},
+            )
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
+
+
+def map_to_degrees(crs: str, place: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return map coordinates (..., 2) as longitude and latitude, or None where there is no way."""
+    try:
+        way = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+        degrees = np.stack(way.transform(place[..., 0], place[..., 1]), axis=-1)
+    except (CRSError, ProjError):  # a local system, of a plan or a simulated scene
+        return None
+    return degrees if np.isfinite(degrees).all() else None
+
+
+def feature_collection(
+    frame: gpd.GeoDataFrame, unplaced: str = "", ids: str = "id"
+) -> dict[str, Any]:
+    """Return polygons as a GeoJSON FeatureCollection (RFC 7946), JSON-serializable.
+
+    Coordinates are longitude and latitude of WGS 84 with seven decimals, outer rings run
+    counterclockwise. Polygons that have no place on the Earth keep their coordinates, and the
+    foreign member `coordinate_system` says what they are.
+
+    Args:
+        frame: Polygons, with a CRS or without.
+        unplaced: What coordinates are where they are no degrees; by default the CRS is named.
+        ids: Column whose values become the features' ids.
+    """
+    shapes = np.asarray(frame.geometry.array, object)
+    degrees = None
+    if frame.crs is not None and len(shapes):
+        degrees = map_to_degrees(frame.crs.to_wkt(), shapely.get_coordinates(shapes))
+    if degrees is not None:
+        shapes = _rounded(shapes, degrees, DIGITS)
+    elif len(shapes):
+        shapes = _rounded(shapes, shapely.get_coordinates(shapes), _PLAIN_DIGITS)
+    shapes = shapely.orient_polygons(shapes)  # by the sign of the area, as the RFC asks
+    names = [name for name in frame.columns if name != frame.geometry.name]
+    rows = zip(*(frame[name].tolist() for name in names), strict=True)
+    document: dict[str, Any] = {
+        "type": "FeatureCollection",
+        "features": _features(names, rows, shapes, ids),
+    }
+    if len(shapes) and degrees is None:
+        named = f"Coordinates are in the map's system {frame.crs}." if frame.crs else ""
+        document["coordinate_system"] = unplaced or named or "Coordinates have no known system."
+    return document
+
+
+def write_geojson(
+    path: str | os.PathLike[str], frame: gpd.GeoDataFrame, unplaced: str = ""
+) -> None:
+    """Write polygons as GeoJSON: what `feature_collection` gives.
+
+    Raises:
+        OutputError: When the disk is full or not writable.
+    """
+    write_json(path, feature_collection(frame, unplaced))
+
+
+def _rounded(
+    shapes: NDArray[np.object_], points: NDArray[np.float64], digits: int
+) -> NDArray[np.object_]:
+    """Return shapes with other coordinates, rounded; one that folds then is repaired."""
+    moved = shapely.set_coordinates(shapes.copy(), np.round(points, digits))
+    broken = ~shapely.is_valid(moved)
+    for index in np.flatnonzero(broken).tolist():
+        exact = shapely.set_coordinates(
+            shapes[index : index + 1].copy(), points[_span(shapes, index)]
+        )[0]
+        grid = shapely.set_precision(exact, 10.0**-digits)
+        parts = [part for part in shapely.get_parts(grid) if part.geom_type == "Polygon"]
+        moved[index] = max(parts, key=lambda part: part.area) if parts else exact
+    return np.asarray(moved)
+
+
+def _span(shapes: NDArray[np.object_], index: int) -> slice:
+    """Return where the coordinates of one shape lie among those of all."""
+    ends = np.cumsum(shapely.get_num_coordinates(shapes))
+    return slice(int(ends[index - 1]) if index else 0, int(ends[index]))
+
+
+def _features(
+    names: list[str],
+    rows: Iterable[tuple[Any, ...]],
+    shapes: NDArray[np.object_],
+    ids: str,
+) -> list[dict[str, Any]]:
+    """Return the features; NaN becomes null."""
+    features = []
+    for values, shape in zip(rows, shapes.tolist(), strict=True):
+        properties = {
+            name: None if isinstance(value, float) and value != value else value
+            for name, value in zip(names, values, strict=True)
+        }
+        rings = [shape.exterior, *shape.interiors]
+        features.append(
+            {
+                "type": "Feature",
+                "id": properties.get(ids),
+                "properties": properties,
+                "geometry": {
+                    "type": "Polygon",
+                    "coordinates": [shapely.get_coordinates(ring).tolist() for ring in rings],
+                },
+            }
+        )
+    return features
