@@ -13,6 +13,7 @@ from nadir.simulate.crowns import RADIUS, TX, TY, collect_crowns
 from nadir.simulate.epochs import Epoch, exists, local
 from nadir.simulate.grain import grain_tiles
 from nadir.simulate.ground import lattice, paint_ground
+from nadir.simulate.overhang import trees_at_walls
 from nadir.simulate.shadows import shade, shadow_heights, shadow_reach
 from nadir.simulate.sites import paint_sites, site_at
 from nadir.simulate.surface import (
@@ -135,8 +136,21 @@ def _tone_curve() -> np.ndarray:
     return np.rint(1 + 254 * level**_GAMMA).astype(np.uint8)
 
 
+def tone(reflectance: np.ndarray) -> np.ndarray:
+    """Return uint8 pixels of reflectance 0..1, of any shape, on the camera's tone curve."""
+    level = np.clip(reflectance, 0, 1)
+    return _tone_curve()[(level * (_LEVELS - 1)).astype(np.int64)]
+
+
 def render_aerial(
-    world: World, epoch: Epoch, x: float, y: float, rows: int, columns: int, step: float = 0.5
+    world: World,
+    epoch: Epoch,
+    x: float,
+    y: float,
+    rows: int,
+    columns: int,
+    step: float = 0.5,
+    overhang: float = 0.0,
 ) -> Aerial:
     """Render a window of the world as an aerial camera sees it, straight from above.
 
@@ -149,6 +163,8 @@ def render_aerial(
         rows: Height in pixels.
         columns: Width in pixels.
         step: Size of a pixel in metres.
+        overhang: Share of the places beside low houses from which a tree spreads over the roof,
+            see `overhang.trees_at_walls`.
     """
     sun, table, salt, tiles = epoch.sun, epoch.table, epoch.salt, grain_tiles()
     reach = int(np.ceil(shadow_reach(sun) / step)) + _HALO + 1
@@ -172,6 +188,9 @@ def render_aerial(
     crowns, grown = collect_crowns(world, epoch, *edges)
     clear = _beside(crowns, houses)
     crowns, grown = crowns[clear], grown[clear]
+    if overhang > 0:
+        leaning, leaned = trees_at_walls(houses, roads, overhang, table)
+        crowns, grown = np.concatenate([crowns, leaning]), np.concatenate([grown, leaned])
     paint_crowns(crowns, grown, *wide[:3], height, color, *at, tiles, sun, table, salt, variation)
     shadow = _shadows(height, slopes, sun, step)
     shade(color, height, shadow, slopes[0], slopes[1], _AMBIENT, sun, *at)
