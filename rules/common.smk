@@ -25,8 +25,8 @@ from nadir.config.encoders import weights_file
 from nadir.config.environment import prepare_environment
 from nadir.errors import NadirError
 from nadir.learn.devices import check_device
+from nadir.provenance import raw as raw_files
 from nadir.provenance.code import code_fingerprint
-from nadir.provenance.digest import file_digest
 from nadir.report.failures import describe_failures
 
 try:
@@ -117,46 +117,51 @@ def simulated_files(wildcards):
     return [f"results/simulated/{world}/{name}" for name in names]
 
 
-def digests(paths):
-    """JSON text of the content digests of raw files; cached by size, time and inode."""
+def told(function, *arguments):
+    """What a function of the package returns; what it finds wrong ends the drawing of the graph."""
     try:
-        return json.dumps({path: file_digest(path) for path in paths}, sort_keys=True)
+        return function(*arguments)
     except NadirError as error:
         raise WorkflowError(str(error))
 
 
+def digests(paths):
+    """JSON text of the digests of raw files: of this machine, or of a store (`s3://`)."""
+    return told(raw_files.digests_text, paths)
+
+
 def existing(path):
     """A raw file; a clear error while the graph is drawn when it is not there."""
-    if not os.path.exists(path):
-        raise WorkflowError(
-            f"{path}: there is no such file. Check the path in the configuration."
-        )
-    return path
+    return told(raw_files.existing, path)
 
 
-def image_files(wildcards):
+def with_sidecars(paths):
+    """Files and what stands beside them that readers heed: georeference, tags, STAC items."""
+    return told(raw_files.with_sidecars, paths)
+
+
+def image_paths(wildcards):
+    """Every raw image of a scene."""
     scene = scene_of(wildcards)
     return [
         existing(path) for source in scene.dates.values() for path in source.paths()
     ]
 
 
-def with_sidecars(paths):
-    """Files and what stands beside them that readers heed: georeference, tags, STAC items."""
-    endings = [".aux.xml", ".json", ".tfw", ".wld", ".ovr", ".msk", ".cpg"]
-    beside = [
-        candidate
-        for path in paths
-        for ending in endings
-        for candidate in (f"{path}{ending}", str(Path(path).with_suffix(ending)))
-        if candidate not in paths and os.path.isfile(candidate)
-    ]
-    return [*paths, *dict.fromkeys(beside)]
+def image_files(wildcards):
+    """Those that Snakemake can look at; objects of a store enter by their digests alone."""
+    return raw_files.local_only(image_paths(wildcards))
+
+
+def mask_paths(wildcards):
+    """Every raw file of a scene's labels."""
+    mask = scene_of(wildcards).mask
+    return [existing(path) for path in mask.paths()] if mask else []
 
 
 def mask_files(wildcards):
-    mask = scene_of(wildcards).mask
-    return [existing(path) for path in mask.paths()] if mask else []
+    """Those that Snakemake can look at."""
+    return raw_files.local_only(mask_paths(wildcards))
 
 
 def imagery_of(wildcards):
@@ -165,15 +170,15 @@ def imagery_of(wildcards):
 
 
 def image_digests(wildcards):
-    return digests(with_sidecars(image_files(wildcards)))
+    return digests(with_sidecars(image_paths(wildcards)))
 
 
 def mask_digests(wildcards):
-    return digests(with_sidecars(mask_files(wildcards)))
+    return digests(with_sidecars(mask_paths(wildcards)))
 
 
 def raw_digests(wildcards):
-    return digests(with_sidecars([*image_files(wildcards), *mask_files(wildcards)]))
+    return digests(with_sidecars([*image_paths(wildcards), *mask_paths(wildcards)]))
 
 
 def check_place():
@@ -245,11 +250,12 @@ def final_products():
 
 
 def fine_mask(wildcards):
-    """The fine mask as a raster: raw (by digest, whatever its time), simulated, or burnt."""
+    """The fine mask as a raster: raw (by digest, whatever its time), simulated, or made: burnt, or
+    copied from a store."""
     scene = scene_of(wildcards)
     if scene.world:
         return ancient(f"results/simulated/{scene.world}/mask.tif")
-    if scene.mask and scene.mask.file:
+    if scene.mask and raw_files.is_local(scene.mask.file):
         return ancient(existing(scene.mask.file))
     return (
         f"results/{wildcards.job}/{wildcards.dataset}/scenes/{wildcards.scene}/mask.tif"
@@ -257,9 +263,10 @@ def fine_mask(wildcards):
 
 
 def raster_mask_digests(wildcards):
-    """Digest of a raw raster mask; burnt and simulated ones are inputs that the graph makes."""
+    """Digest of a raw raster mask; others are inputs that the graph makes."""
     mask = scene_of(wildcards).mask
-    return digests(with_sidecars([existing(mask.file)]) if mask and mask.file else [])
+    known = mask and raw_files.is_local(mask.file)
+    return digests(with_sidecars([existing(mask.file)]) if known else [])
 
 
 def split_file(wildcards):

@@ -245,7 +245,9 @@ rule train_regression:
     input:
         case="results/localization/{case}/case.json",
         photos="results/localization/{case}/photos.parquet",
-        pretrained=lambda wildcards: ancient(encoder_weights(wildcards)),
+        pretrained=lambda wildcards: ancient(
+            raw_files.local_only(encoder_weights(wildcards))
+        ),
     output:
         weights="results/localization/{case}/{trial}/model/model.safetensors",
         description="results/localization/{case}/{trial}/model/model.yaml",

@@ -194,7 +194,7 @@ rule index_tiles:
 rule split_tiles:
     input:
         tiles=lambda wildcards: scene_paths(wildcards, "tiles.parquet", "learn"),
-        file=lambda wildcards: ancient(split_file(wildcards)),
+        file=lambda wildcards: ancient(raw_files.local_only(split_file(wildcards))),
     output:
         "results/{job}/{dataset}/split.parquet",
     log:

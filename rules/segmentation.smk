@@ -5,7 +5,9 @@ rule train_model:
         labels=lambda wildcards: scene_paths(wildcards, "labels.manifest.json", "learn"),
         split="results/{job}/{dataset}/split.parquet",
         statistics="results/{job}/{dataset}/statistics.json",
-        pretrained=lambda wildcards: ancient(pretrained_files(wildcards)),
+        pretrained=lambda wildcards: ancient(
+            raw_files.local_only(pretrained_files(wildcards))
+        ),
     output:
         weights="results/{job}/{dataset}/{experiment}/model/model.safetensors",
         description="results/{job}/{dataset}/{experiment}/model/model.yaml",

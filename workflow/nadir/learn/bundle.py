@@ -22,6 +22,7 @@ from safetensors.numpy import save as format_tensors
 from nadir.errors import InputError
 from nadir.provenance.atomic import write_bytes, write_text
 from nadir.provenance.digest import sha
+from nadir.provenance.transfer import local_copy
 
 log = logging.getLogger(__name__)
 
@@ -105,12 +106,12 @@ def load_description(folder: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Read any `.safetensors` file of 16-, 32- or 64-bit tensors.
+    """Read any `.safetensors` file of 16-, 32- or 64-bit tensors, of this machine or of a store.
 
     Raises:
         InputError: When it is absent, corrupt, or holds types that NumPy has not.
     """
-    path = Path(path)
+    path = local_copy(str(path))
     return parse_weights(path, _read(path))
 
 
@@ -136,7 +137,7 @@ def check_weights_file(path: str | os.PathLike[str], where: str) -> None:
     Raises:
         InputError: When it is absent, truncated or no such file.
     """
-    path = Path(path)
+    path = local_copy(str(path))
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))

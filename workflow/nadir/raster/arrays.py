@@ -13,6 +13,7 @@ import numpy as np
 
 from nadir.config.scenes import ArraySource
 from nadir.errors import InputError, did_you_mean
+from nadir.provenance.transfer import local_copy
 from nadir.raster.geotiff import first_line, require_file
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,9 @@ class ArrayFile:
         self.source = source
         self.path = source.file
         require_file(self.path)
+        self.file = str(
+            local_copy(source.file)
+        )  # of a store: arrays are read by mapping or seeking
         self.axes: str = source.axes
         stored, dtype = self._header()
         if len(stored) == len(self.axes) + 1 and stored[-1] == 1:
@@ -66,10 +70,10 @@ class ArrayFile:
     def _header(self) -> tuple[tuple[int, ...], np.dtype]:
         """Return the stored shape and dtype."""
         if self.is_hdf5:
-            with _HDF5_LOCK, _open_hdf5(self.path) as file:
+            with _HDF5_LOCK, _open_hdf5(self.file) as file:
                 dataset = _hdf5_member(file, self.path, self.source.key)
                 return tuple(dataset.shape), dataset.dtype
-        array = _numpy_array(self.path, self.source.key, _stamp(self.path))
+        array = _numpy_array(self.file, self.source.key, _stamp(self.file))
         return array.shape, array.dtype
 
     def read(self, y: int, x: int, height: int, width: int) -> np.ndarray:
@@ -79,7 +83,7 @@ class ArrayFile:
         if self.is_hdf5:
             try:
                 # HDF5 is not thread-safe, and a handle must not cross a fork: open for each read.
-                with _HDF5_LOCK, _open_hdf5(self.path) as file:
+                with _HDF5_LOCK, _open_hdf5(self.file) as file:
                     part = _hdf5_member(file, self.path, self.source.key)[index]
             except OSError as error:
                 raise InputError(
@@ -88,7 +92,7 @@ class ArrayFile:
                     "Copy the file again.",
                 ) from error
         else:
-            part = _numpy_array(self.path, self.source.key, _stamp(self.path))[index]
+            part = _numpy_array(self.file, self.source.key, _stamp(self.file))[index]
         if "b" not in self.axes:
             part = part[None]
             order = "b" + self.axes

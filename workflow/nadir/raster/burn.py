@@ -22,9 +22,10 @@ from nadir.config.classes import UNKNOWN, ClassTable
 from nadir.config.scenes import ArraySource, MaskSource
 from nadir.errors import InputError
 from nadir.provenance.atomic import atomic_path
+from nadir.provenance.objects import is_object
 from nadir.raster.arrays import ArrayFile
 from nadir.raster.cog import class_tags, gdal_write_faults, rgb
-from nadir.raster.geotiff import check_complete
+from nadir.raster.geotiff import check_complete, open_raster, read_faults
 from nadir.raster.grid import Grid, same_crs
 from nadir.raster.masks import MaskReader
 from nadir.raster.vectors import VectorFacts, inspect_vector, read_polygons
@@ -46,21 +47,49 @@ def prepare_mask(
         config: Where the labels come from.
         image: Grid of the image that they belong to.
         table: The classes.
-        path: GeoTIFF to make from polygons or from an array.
+        path: GeoTIFF to make from polygons, from an array, or from a raster of a store.
 
     Returns:
-        `path`, or the mask's own file when it is a raster already (nothing is made then).
+        `path`, or the mask's own file when it is a raster of this machine (nothing is made then).
 
     Raises:
         InputError: As `burn_vector` and `export_mask`.
         OutputError: When the disk is full or not writable.
     """
+    if config.file and is_object(config.file):
+        return copy_mask(config.file, path)
     if config.file:
         return Path(config.file)
     if config.vector:
         return burn_vector(config, image, table, path)
     assert config.array is not None  # the model holds exactly one of the three
     return export_mask(config.array, image, table, path)
+
+
+def copy_mask(address: str, path: str | os.PathLike[str]) -> Path:
+    """Copy a mask of a store: it is read more than once, and in another order than it lies there.
+
+    Args:
+        address: The raster; what stands beside it counts (georeference, no-data value).
+        path: GeoTIFF to make, of the same type and values, tiled, DEFLATE.
+
+    Returns:
+        `path`.
+
+    Raises:
+        InputError: When the store does not give it whole.
+        OutputError: When the disk is full or not writable.
+    """
+    form = {"tiled": True, "blockxsize": TILE, "blockysize": TILE, "compress": "deflate"}
+    with open_raster(address) as dataset, read_faults(address):
+        with atomic_path(path, ".tif") as temporary:
+            with gdal_write_faults(path, temporary, dataset.width * dataset.height):
+                profile = {**dataset.profile, "driver": "GTiff", "bigtiff": "if_safer", **form}
+                with rasterio.open(temporary, "w", **profile) as made:
+                    for _, window in made.block_windows(1):
+                        made.write(dataset.read(window=window), window=window)
+                check_complete(str(temporary))  # closing a dataset hides failed writes
+    return Path(path)
 
 
 def burn_vector(

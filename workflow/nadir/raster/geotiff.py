@@ -7,9 +7,9 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import rasterio
 import tifffile
@@ -18,6 +18,8 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from nadir.errors import InputError
+from nadir.provenance.objects import is_object
+from nadir.provenance.raw import objects_beside
 
 # GDAL reads this once, at its first block: block-shaped reads gain nothing from the default of 5 %
 # of the memory, and each process would take it (research: decoding is 1.4 times faster with 64 MB).
@@ -35,12 +37,17 @@ _TYPE_SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 
 
 
 def is_remote(path: str) -> bool:
-    """Whether GDAL, not the file system, resolves this path (an address, `/vsizip/`, ...)."""
+    """Whether the file system does not resolve this path (an address, `/vsizip/`, ...)."""
     return "://" in path or path.startswith("/vsi")
 
 
 def require_file(path: str) -> None:
-    """Raise `InputError` unless `path` is a file that is there (remote paths are not asked)."""
+    """Raise `InputError` unless `path` is a file that is there.
+
+    Objects of stores (`s3://`) are asked for once a process, other remote paths not at all.
+    """
+    if is_object(path) and objects_beside(path)[path].size == 0:
+        raise InputError(path, "the object is empty (0 bytes)", "Copy it there again.")
     if is_remote(path):
         return
     file = Path(path)
@@ -71,10 +78,10 @@ def open_raster(path: str) -> DatasetReader:
     """
     require_file(path)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _watched(path):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # reported as "no CRS" instead
             # Handles of two threads must not share state inside GDAL.
-            dataset = rasterio.open(path, sharing=False)
+            dataset = rasterio.open(path, sharing=False, opener=_opener(path))
     except GDAL_ERRORS as error:
         check_complete(path)
         raise InputError(
@@ -93,6 +100,24 @@ def open_raster(path: str) -> DatasetReader:
     return dataset
 
 
+def _opener(path: str) -> Any:
+    """Return what reads an object of a store for GDAL; None for all that GDAL reads by itself."""
+    if not is_object(path):
+        return None
+    from nadir.raster.remote import opener_of
+
+    return opener_of(path)
+
+
+def _watched(path: str) -> AbstractContextManager[None]:
+    """Return a context that fails when a read of an object fails in it, whatever GDAL says."""
+    if not is_object(path):
+        return nullcontext()
+    from nadir.raster.remote import watch_object
+
+    return watch_object(path)
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's text."""
     return (str(error).splitlines() or [type(error).__name__])[0]
@@ -102,7 +127,8 @@ def first_line(error: BaseException) -> str:
 def read_faults(path: str) -> Iterator[None]:
     """Turn a failing read of `path` into an `InputError` that names the file."""
     try:
-        yield
+        with _watched(path):
+            yield
     except (*GDAL_ERRORS, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the operating system's own fault (too many open files, ...), not the file's
@@ -166,22 +192,29 @@ def check_complete(path: str) -> None:
     Overviews and masks inside the file are looked at too. Other formats pass.
 
     Args:
-        path: The file; remote ones pass.
+        path: The file, or an object of a store; other remote ones pass.
 
     Raises:
         InputError: When there is no such file, or blocks or directories lie beyond its end.
     """
     require_file(path)
-    if is_remote(path):
+    if is_object(path):
+        with _watched(path), _opener(path).open(path) as file:
+            _check_tiff(path, file, objects_beside(path)[path].size)
+    elif not is_remote(path):
+        with open(path, "rb") as file:
+            _check_tiff(path, file, os.path.getsize(path))
+
+
+def _check_tiff(path: str, file: BinaryIO, size: int) -> None:
+    """Raise unless every block of a TIFF of this many bytes lies inside it."""
+    if file.read(4) not in TIFF_MAGIC:
         return
-    size = os.path.getsize(path)
-    with open(path, "rb") as file:
-        if file.read(4) not in TIFF_MAGIC:
-            return
+    file.seek(0)
     remedy = "Copy or download the file again."
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs what is raised below
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with tifffile.TiffFile(file, name=Path(path).name, size=size) as tiff:
             _check_chain(tiff, size)
             end = max((_last_byte(page) for page in _pages(tiff)), default=size + 1)
     except InputError:

@@ -18,6 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from nadir.provenance.objects import filesystem, is_object, object_faults, parent_of
+from nadir.provenance.raw import objects_beside
+
 log = logging.getLogger(__name__)
 
 QUANTIFICATION = 1e-4
@@ -110,12 +113,11 @@ def detect_baseline(path: str, tags: Mapping[str, str] | None = None) -> str | N
             key = f"{key}:{tail}"
         if key.upper() in _TAGS and (found := normalize_baseline(value)):
             return found
-    item = Path(path).with_suffix(".json")
-    if "://" not in path and item.is_file():
+    if text := _stac_item(path):
         try:
-            found = normalize_baseline(_stac_baseline(json.loads(item.read_text())))
-        except (OSError, ValueError) as error:
-            log.warning("%s: not read as a STAC item (%s)", item, error)
+            found = normalize_baseline(_stac_baseline(json.loads(text)))
+        except ValueError as error:
+            log.warning("%s: its STAC item is not read (%s)", path, error)
             found = None
         if found:
             return found
@@ -124,6 +126,24 @@ def detect_baseline(path: str, tags: Mapping[str, str] | None = None) -> str | N
         if named := _NAME_BASELINE.search(name):
             return f"{named[1]}.{named[2]}"
     return None
+
+
+def _stac_item(path: str) -> str | None:
+    """Return the text of the STAC item beside a raster, on this machine or in a store."""
+    if is_object(path):
+        item = parent_of(path) + Path(path).with_suffix(".json").name
+        if item not in objects_beside(path):
+            return None
+        with object_faults(item):
+            return filesystem().cat_file(item).decode(errors="replace")
+    beside = Path(path).with_suffix(".json")
+    if "://" in path or not beside.is_file():
+        return None
+    try:
+        return beside.read_text(errors="replace")
+    except OSError as error:
+        log.warning("%s: not read as a STAC item (%s)", beside, error)
+        return None
 
 
 def _stac_baseline(item: Any) -> str:

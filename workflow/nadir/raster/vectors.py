@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
@@ -15,6 +16,9 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from nadir.config.classes import ClassTable
 from nadir.config.scenes import MaskSource
 from nadir.errors import InputError, did_you_mean
+from nadir.provenance.objects import is_object
+from nadir.provenance.raw import with_sidecars
+from nadir.provenance.transfer import local_copy
 from nadir.raster.geotiff import first_line, require_file
 
 log = logging.getLogger(__name__)
@@ -50,8 +54,9 @@ def inspect_vector(config: MaskSource, table: ClassTable) -> VectorFacts:
     """
     path = str(config.vector)
     require_file(path)
+    source = vector_file(config)
     try:
-        info = pyogrio.read_info(path, force_total_bounds=True, force_feature_count=True)
+        info = pyogrio.read_info(source, force_total_bounds=True, force_feature_count=True)
     except (DataSourceError, DataLayerError) as error:
         raise InputError(
             path,
@@ -79,7 +84,7 @@ def inspect_vector(config: MaskSource, table: ClassTable) -> VectorFacts:
             f"it has no attribute {config.field!r}{did_you_mean(config.field, fields)}",
             f"Set `field` to one of: {', '.join(fields) or 'none there'}.",
         )
-    column = pyogrio.read_dataframe(path, columns=[config.field], read_geometry=False)
+    column = pyogrio.read_dataframe(source, columns=[config.field], read_geometry=False)
     values = class_values(column[config.field], table, path, config.field)
     found, counts = np.unique(values[values >= 0], return_counts=True)
     left, bottom, right, top = info["total_bounds"]
@@ -89,6 +94,18 @@ def inspect_vector(config: MaskSource, table: ClassTable) -> VectorFacts:
         bounds=(float(left), float(bottom), float(right), float(top)),
         counts=dict(zip(found.tolist(), counts.tolist(), strict=True)),
     )
+
+
+def vector_file(config: MaskSource) -> Path:
+    """Return the vector file on this machine; one of a store is copied, with its parts.
+
+    Raises:
+        InputError: When the store does not give it.
+    """
+    path = str(config.vector)
+    if not is_object(path):
+        return Path(path)
+    return local_copy(path, with_sidecars(config.paths()))
 
 
 def _may_hold_polygons(kind: str) -> bool:
@@ -161,7 +178,7 @@ def read_polygons(config: MaskSource, table: ClassTable, crs: str) -> tuple[np.n
         InputError: As `inspect_vector`, and when nothing usable is left.
     """
     path = str(config.vector)
-    frame = gpd.read_file(path, columns=[config.field])
+    frame = gpd.read_file(vector_file(config), columns=[config.field])
     values = class_values(frame[config.field], table, path, config.field)
     try:
         geometries = frame.geometry.to_crs(crs).to_numpy()
