@@ -149,10 +149,10 @@ def figures_of(table: pd.DataFrame, gallery: int, intervals: Intervals) -> dict[
         shares from 0 to 1 except the median rank, which counts from 1.
     """
     shares = [name for name in (*PUBLIC, *STANDARD) if name != MEDIAN_RANK]
-    means, medians = table[shares].to_numpy(float), table[[MEDIAN_RANK]].to_numpy(float)
+    means, ranks = table[shares].to_numpy(float), table[MEDIAN_RANK].to_numpy(float)
     drawn = resample_intervals(
         means,
-        medians,
+        ranks,
         table["place"].to_numpy() if intervals.by_place else None,
         seed=intervals.seed,
         resamples=intervals.resamples,

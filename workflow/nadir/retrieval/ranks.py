@@ -1,7 +1,8 @@
 """Where the true matches of queries lie in their rankings, without sorting a single ranking.
 
 The position of a match is the number of gallery images with a higher score, plus those with an
-equal score that come before it in the gallery. Counting them takes one pass over the scores.
+equal score that come before it in the gallery: a single match is counted so in one pass over the
+scores, several are looked up in the sorted scores.
 """
 
 from __future__ import annotations
@@ -116,8 +117,15 @@ def rank_matches(blocks: Iterable[Block], truth: Truth) -> Ranks:
     starts = np.concatenate([[0], np.cumsum(sizes[truth.code])]).astype(np.int64)
     positions = np.empty(starts[-1], np.int64)
     for rows, scores in blocks:
+        # Sorting scores (not images) is vectorized, and pays where several matches look into it.
+        several = np.flatnonzero(sizes[truth.code[rows]] > 1)
+        ordered = np.sort(scores[several] if len(several) < len(scores) else scores, axis=1)
+        place = np.full(len(scores), -1, np.int64)
+        place[several] = np.arange(len(several))
         _count_better(
             scores,
+            ordered,
+            place,
             truth.code[rows],
             truth.starts,
             truth.members,
@@ -130,27 +138,42 @@ def rank_matches(blocks: Iterable[Block], truth: Truth) -> Ranks:
 @numba.njit(nogil=True, cache=True)
 def _count_better(
     scores: NDArray[np.float32],
+    ordered: NDArray[np.float32],
+    place: NDArray[np.int64],
     code: NDArray[np.int64],
     groups: NDArray[np.int64],
     members: NDArray[np.int64],
     starts: NDArray[np.int64],
     positions: NDArray[np.int64],
 ) -> None:
-    """Write the positions of the matches of some queries."""
+    """Write the positions of the matches of some queries.
+
+    Args:
+        scores: (queries, gallery).
+        ordered: Rising scores of the queries with several matches.
+        place: Row of each query in `ordered`, or -1.
+        code: Group of each query, or -1.
+        groups: Where the groups begin in `members`.
+        members: Rows of the gallery by group.
+        starts: Where the positions of each query begin.
+        positions: What is written.
+    """
     for row in range(len(scores)):
         group = code[row]
         if group < 0:
             continue
         own = members[groups[group] : groups[group + 1]]
-        line = scores[row]
         if len(own) == 1:
-            positions[starts[row]] = _better_than(line, own[0])
+            positions[starts[row]] = _better_by_counting(scores[row], own[0])
         else:
-            _all_better(line, own, positions[starts[row] : starts[row + 1]])
+            found = np.empty(len(own), np.int64)
+            for k in range(len(own)):
+                found[k] = _better_by_search(scores[row], ordered[place[row]], own[k])
+            positions[starts[row] : starts[row + 1]] = np.sort(found)
 
 
 @numba.njit(nogil=True, cache=True)
-def _better_than(line: NDArray[np.float32], match: int) -> int:
+def _better_by_counting(line: NDArray[np.float32], match: int) -> int:
     """Return how many of a ranking come before one image."""
     score = line[match]
     count = 0
@@ -162,35 +185,12 @@ def _better_than(line: NDArray[np.float32], match: int) -> int:
 
 
 @numba.njit(nogil=True, cache=True)
-def _all_better(
-    line: NDArray[np.float32], own: NDArray[np.int64], positions: NDArray[np.int64]
-) -> None:
-    """Write how many of a ranking come before each of some images, rising.
-
-    The matches are put in order, worst first; each image of the gallery is counted at the number
-    of matches that it comes before, and a match lies behind all that come before it.
-    """
-    count = len(own)
-    backwards = own[::-1]
-    order = np.argsort(line[backwards], kind="mergesort")  # equal ones: the last of the gallery
-    worst_first = backwards[order]
-    levels = line[worst_first]
-    before = np.zeros(count + 1, np.int64)
-    for j in range(len(line)):
-        score = line[j]
-        if score < levels[0]:
-            continue
-        low, high = 0, count
-        while low < high:
-            middle = (low + high) >> 1
-            if levels[middle] < score:
-                low = middle + 1
-            else:
-                high = middle
-        while low < count and levels[low] == score and worst_first[low] > j:
-            low += 1
-        before[low] += 1
-    total = 0
-    for k in range(count):
-        total += before[count - k]
-        positions[k] = total
+def _better_by_search(line: NDArray[np.float32], ordered: NDArray[np.float32], match: int) -> int:
+    """Return the same, given the sorted scores: only ties make it look at the ranking itself."""
+    score = line[match]
+    end = np.searchsorted(ordered, score, side="right")
+    count = len(ordered) - end
+    if end >= 2 and ordered[end - 2] == score:
+        for j in range(match):
+            count += line[j] == score
+    return count
