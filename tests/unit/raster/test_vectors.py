@@ -16,7 +16,7 @@ from nadir.config.classes import ClassTable
 from nadir.config.scenes import ArraySource, MaskSource
 from nadir.errors import InputError, OutputError
 from nadir.raster import burn
-from nadir.raster.burn import burn_vector, export_mask, is_metric, prepare_mask
+from nadir.raster.burn import LabelArray, burn_vector, export_mask, is_metric, prepare_mask
 from nadir.raster.cog import read_class_names
 from nadir.raster.grid import Grid
 from nadir.raster.layers import LOCAL_CRS
@@ -254,7 +254,7 @@ def test_class_zero_is_a_class_where_the_table_says_so(tmp_path: Path) -> None:
         }
     )
     source = ArraySource(file=str(tmp_path / "labels.npy"), axes="yx")
-    path = export_mask(source, IMAGE, classes, tmp_path / "mask.tif")
+    path = export_mask(LabelArray(source, IMAGE), classes, tmp_path / "mask.tif")
     assert np.array_equal(read(path)[0], labels)
     raw, ids = MaskReader(RasterMask(str(path)), classes).read(0, 0, *IMAGE.shape)
     assert np.array_equal(ids[raw], labels + 1)
@@ -272,7 +272,7 @@ def test_a_stray_value_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     np.save(tmp_path / "labels.npy", labels)
     source = ArraySource(file=str(tmp_path / "labels.npy"), axes="yx")
     with pytest.raises(InputError, match=r"labels\.npy: .* table: 8 \(first at row 50, column 70"):
-        export_mask(source, IMAGE, table(), tmp_path / "mask.tif")
+        export_mask(LabelArray(source, IMAGE), table(), tmp_path / "mask.tif")
     assert os.listdir(tmp_path) == ["labels.npy"]
 
 

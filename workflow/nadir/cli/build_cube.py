@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nadir.cli.options import (
     add_cfg,
+    add_image,
     add_out,
     add_raw,
     add_threads,
@@ -14,6 +15,7 @@ from nadir.cli.options import (
     scheduler,
     section,
 )
+from nadir.config.pictures import with_files
 from nadir.config.scenes import CubeConfig
 from nadir.raster.cube import build_cube
 from nadir.raster.sources import open_source
@@ -23,6 +25,7 @@ from nadir.simulate.scene import scene_of_world
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--world", nargs="*", type=Path, help="world.json, for a simulated scene")
+    add_image(parser)
     add_out(parser, "manifest to write, NAME.manifest.json")
     add_cfg(parser)
     add_raw(parser)
@@ -34,6 +37,7 @@ def run(options: argparse.Namespace) -> None:
     scene = images_of(options.cfg)
     if options.world:
         scene = scene_of_world(scene, options.world[0])
+    scene = with_files(scene, options.image, None)
     bands = section(options.cfg, "bands", tuple[str, ...])
     images = [(date, open_source(image, bands)) for date, image in scene.dates.items()]
     build_cube(

@@ -50,6 +50,16 @@ def add_code(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_image(parser: argparse.ArgumentParser) -> None:
+    """Add `--image`: a picture that the graph made, in the place of the scene's files."""
+    parser.add_argument("--image", help="picture that was made of the scene's files, or simulated")
+
+
+def add_footprints(parser: argparse.ArgumentParser) -> None:
+    """Add `--footprints`: simulated footprints, in the place of the scene's labels."""
+    parser.add_argument("--footprints", help="polygons of buildings that were simulated")
+
+
 def add_fit(parser: argparse.ArgumentParser) -> None:
     """Add what every command that trains has: outputs, settings, code and threads."""
     parser.add_argument("--out", required=True, type=Path, help="weights of the bundle to write")

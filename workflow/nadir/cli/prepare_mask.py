@@ -1,11 +1,12 @@
-"""Make a fine mask raster out of polygons (burnt at a resolution) or of a label array."""
+"""Make a mask raster out of polygons, a label array, mask tiles, or a raster without place."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from nadir.cli.options import add_cfg, add_out, class_table, section
+from nadir.cli.options import add_cfg, add_footprints, add_out, class_table, section
+from nadir.config.pictures import FOOTPRINTS
 from nadir.config.scenes import MaskSource
 from nadir.provenance.manifest import read_manifest
 from nadir.raster.burn import prepare_mask
@@ -15,6 +16,7 @@ from nadir.raster.grid import Grid
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--cube", required=True, type=Path, help="manifest of the cube")
+    add_footprints(parser)
     add_out(parser, "GeoTIFF to write")
     add_cfg(parser)
 
@@ -22,5 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     grid = Grid.from_dict(read_manifest(options.cube, "cube").grid or {})
-    source = section(options.cfg, "mask", MaskSource)
+    source = (
+        MaskSource(vector=options.footprints, **FOOTPRINTS)
+        if options.footprints
+        else section(options.cfg, "mask", MaskSource)
+    )
     prepare_mask(source, grid, class_table(options.cfg), options.out)

@@ -13,19 +13,12 @@ from nadir.config.footprints import FootprintConfig
 from nadir.config.landcover import DatasetConfig, JobConfig
 from nadir.config.layouts import LayoutFault, SourceConfig, WorldLayout
 from nadir.config.nested import section_of
+from nadir.config.pictures import FOOTPRINTS, PICTURE
 from nadir.config.scenes import SceneConfig
 from nadir.config.tiling import TileConfig
 
 BANDS = ("red", "green", "blue")
 """Bands of a picture in natural colors."""
-
-_PICTURE = {"depth": 8, "baseline": "none", "scale": 1 / 255, "offset": 0.0}
-_FOOTPRINTS = {
-    "field": None,
-    "polygons": "building",
-    "background": "background",
-    "resolution": None,
-}
 
 
 class BuildingsTiles(TileConfig):
@@ -108,9 +101,7 @@ def fill_scenes(raw: dict[str, Any], problems: list[str], look: bool) -> dict[st
     return {**raw, "buildings": {**raw["buildings"], "datasets": filled}}
 
 
-def _filled(
-    path: str, dataset: dict[str, Any], problems: list[str], look: bool
-) -> dict[str, Any]:
+def _filled(path: str, dataset: dict[str, Any], problems: list[str], look: bool) -> dict[str, Any]:
     """Return a data set with the scenes of its layouts beside its own."""
     given = dataset.get("scenes", {})
     if not isinstance(given, dict):
@@ -141,9 +132,9 @@ def _as_picture(scene: Any) -> Any:
     filled = dict(scene)
     if isinstance(dates, dict):
         filled["dates"] = {
-            name: {**_PICTURE, **image} if isinstance(image, dict) else image
+            name: {**PICTURE, **image} if isinstance(image, dict) else image
             for name, image in dates.items()
         }
     if isinstance(mask, dict) and "vector" in mask and not {"field", "polygons"} & mask.keys():
-        filled["mask"] = {**_FOOTPRINTS, **mask}
+        filled["mask"] = {**FOOTPRINTS, **mask}
     return filled

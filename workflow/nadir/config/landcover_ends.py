@@ -108,10 +108,7 @@ def _model_ends(path: str, experiments: dict[str, Any]) -> Iterator[str]:
 
 def _date_ends(path: str, dataset: DatasetConfig) -> Iterator[str]:
     """Yield a line for scenes whose dates differ in number or order: networks see their places."""
-    dates = {
-        name: _dates_of(scene)
-        for name, scene in dataset.scenes.items()
-    }
+    dates = {name: _dates_of(scene) for name, scene in dataset.scenes.items()}
     counts = sorted({len(names) for names in dates.values()})
     if len(counts) > 1:
         yield (
@@ -151,9 +148,9 @@ def _picture_ends(path: str, dataset: DatasetConfig) -> Iterator[str]:
 def _world_ends(worlds: dict[str, WorldConfig], path: str, dataset: DatasetConfig) -> Iterator[str]:
     """Yield a line for every world that a tile does not fit into; files are looked at later."""
     for scene in dataset.scenes.values():
-        world = worlds.get(scene.world or "")
+        world = None if scene.aerial else worlds.get(scene.world or "")
         largest = max(dataset.tiles.sizes)
-        if world and not scene.aerial and scene.role != "predict" and largest > min(world.width, world.height):
+        if world and scene.role != "predict" and largest > min(world.width, world.height):
             yield (
                 f"{path}.tiles.sizes: a tile of {largest} pixels is larger than the world "
                 f"{scene.world!r} of {world.width} x {world.height} pixels; "

@@ -15,31 +15,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from nadir.config.aerial import AerialConfig
 from nadir.config.base import ConfigModel, Name
+from nadir.config.pictures import DATE, FOOTPRINTS, PICTURE
 from nadir.config.scenes import DeclaredGrid
 from nadir.config.slippy import ENDINGS, TileFolder, list_tiles
 from nadir.errors import did_you_mean, nearest
-
-try:
-    from nadir.config.aerial import AerialConfig
-except ModuleNotFoundError:
-
-    class AerialConfig(ConfigModel):  # type: ignore[no-redef]
-        """Stands in until the module is there."""
-
-        resolution: float = 0.3
-        """Pixel."""
-        size_px: int = 512
-        """Side."""
-
-        @property
-        def tile_names(self) -> tuple[str, ...]:
-            """Names."""
-            return ("velora1", "velora2", "tanor1")
-
-
-DATE = "image"
-"""Name of the one date of such scenes."""
 
 VECTORS = (".geojson", ".json", ".gpkg", ".shp")
 """Endings of files of footprints, in lower case."""
@@ -124,10 +105,7 @@ class PictureLayout(Layout):
             "grid": self.grid.model_dump() if self.grid else None,
             "range": self.range,
             "nodata": self.nodata,
-            "depth": 8,
-            "baseline": "none",
-            "scale": 1 / 255,
-            "offset": 0.0,
+            **PICTURE,
         }
         return {DATE: source}
 
@@ -207,11 +185,9 @@ class FootprintLabels(ConfigModel):
         """Return the section of a mask that is burnt from footprints."""
         return {
             "vector": path,
-            "field": self.field,
-            "polygons": None if self.field else "building",
-            "background": "background",
             "extent": self.extent,
-            "resolution": None,
+            **FOOTPRINTS,
+            **({"field": self.field, "polygons": None} if self.field else {}),
         }
 
 

@@ -53,7 +53,7 @@ class TileFolder(ConfigModel):
     def located(self) -> dict[str, SlippyTile]:
         """Return file -> tile, for tiles of a zoom."""
         found = list_tiles(self.folder, self.scheme)
-        return {str(path): tile for path, tile in found.items() if tile and _zoom(tile) == self.zoom}
+        return {str(path): tile for path, tile in found.items() if tile and tile.zoom == self.zoom}
 
 
 def _zoom(tile: SlippyTile | None) -> int | None:

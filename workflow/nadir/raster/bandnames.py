@@ -80,3 +80,43 @@ def check_description(path: str, band: str, description: str | None) -> None:
             f"its band described as {description!r} is configured as {band}: the order is wrong",
             "Put the names in the file's order, or correct the file's band descriptions.",
         )
+
+
+def check_band_count(
+    path: str, count: int, declared: tuple[str, ...], bands: tuple[str, ...], palette: bool = False
+) -> None:
+    """Raise when a picture's number of bands cannot be what is wanted.
+
+    Args:
+        path: The file.
+        count: Its bands, transparency not counted.
+        declared: `file_bands`.
+        bands: Bands wanted.
+        palette: Whether its band holds numbers of colors.
+    """
+    if count == 1 and len(bands) > 1:
+        what = "a palette of colors" if palette else "shades of gray"
+        raise InputError(
+            path,
+            f"it has one band ({what}) where {len(bands)} are wanted: {', '.join(bands)}",
+            "Give a picture in natural colors, or set the dataset's `bands` to one name "
+            "(such as [gray]) where all pictures are gray.",
+        )
+    if count > len(bands) and not declared:
+        raise InputError(
+            path,
+            f"it has {count} bands where {len(bands)} are wanted: {', '.join(bands)}",
+            "Name the file's bands in `file_bands`, such as [red, green, blue, nir]: those that "
+            "are not wanted are left out.",
+        )
+
+
+def depth_error(path: str, dtype: str, said: tuple[float, float] | None = None) -> InputError:
+    """Return the error about a picture of more than 8 bits."""
+    says = said and f"{said[0]:g} to {said[1]:g}"
+    hint = f" (`range: metadata` takes {says}, as the file says)" if says else ""
+    return InputError(
+        path,
+        f"its values are {dtype} where a picture of 8 bits is expected",
+        f"Declare which values are black and white as `range: [black, white]`{hint}.",
+    )

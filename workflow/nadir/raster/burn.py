@@ -20,6 +20,7 @@ from rasterio.windows import Window
 
 from nadir.config.classes import UNKNOWN, ClassTable
 from nadir.config.scenes import ArraySource, MaskSource
+from nadir.config.slippy import TileFolder
 from nadir.errors import InputError
 from nadir.provenance.atomic import atomic_path
 from nadir.provenance.objects import is_object
@@ -27,8 +28,15 @@ from nadir.raster.arrays import ArrayFile
 from nadir.raster.cog import class_tags, gdal_write_faults, rgb
 from nadir.raster.geotiff import check_complete, open_raster, read_faults
 from nadir.raster.grid import Grid, same_crs
-from nadir.raster.masks import MaskReader
-from nadir.raster.vectors import VectorFacts, inspect_vector, read_polygons
+from nadir.raster.masks import MaskReader, RasterMask, RawMask
+from nadir.raster.pieces import open_pieces
+from nadir.raster.vectors import (
+    VectorFacts,
+    class_value,
+    inspect_vector,
+    read_extent,
+    read_polygons,
+)
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +66,16 @@ def prepare_mask(
     """
     if config.file and is_object(config.file):
         return copy_mask(config.file, path)
-    if config.file:
-        return Path(config.file)
     if config.vector:
         return burn_vector(config, image, table, path)
-    assert config.array is not None  # the model holds exactly one of the three
-    return export_mask(config.array, image, table, path)
+    if config.tiles:
+        return export_mask(TiledMask(config.tiles), table, path)
+    if config.array:
+        return export_mask(LabelArray(config.array, image), table, path)
+    assert config.file is not None  # the model holds exactly one of the four
+    if config.grid is None:
+        return Path(config.file)
+    return export_mask(RasterMask(config.file, config.grid), table, path)
 
 
 def copy_mask(address: str, path: str | os.PathLike[str]) -> Path:
@@ -81,14 +93,17 @@ def copy_mask(address: str, path: str | os.PathLike[str]) -> Path:
         OutputError: When the disk is full or not writable.
     """
     form = {"tiled": True, "blockxsize": TILE, "blockysize": TILE, "compress": "deflate"}
-    with open_raster(address) as dataset, read_faults(address):
-        with atomic_path(path, ".tif") as temporary:
-            with gdal_write_faults(path, temporary, dataset.width * dataset.height):
-                profile = {**dataset.profile, "driver": "GTiff", "bigtiff": "if_safer", **form}
-                with rasterio.open(temporary, "w", **profile) as made:
-                    for _, window in made.block_windows(1):
-                        made.write(dataset.read(window=window), window=window)
-                check_complete(str(temporary))  # closing a dataset hides failed writes
+    with (
+        open_raster(address) as dataset,
+        read_faults(address),
+        atomic_path(path, ".tif") as temporary,
+        gdal_write_faults(path, temporary, 1 << 20),
+    ):
+        profile = {**dataset.profile, "driver": "GTiff", "bigtiff": "if_safer", **form}
+        with rasterio.open(temporary, "w", **profile) as made:
+            for _, window in made.block_windows(1):
+                made.write(dataset.read(window=window), window=window)
+        check_complete(str(temporary))  # closing a dataset hides failed writes
     return Path(path)
 
 
@@ -98,13 +113,15 @@ def burn_vector(
     """Burn polygons into a fine mask of raw class values.
 
     A pixel belongs to the polygon that holds its center; where polygons overlap, the one that
-    stands later in the file wins. The mask covers the labelled part of the image, tile by tile
-    in bounded memory; tiles without labels take no room.
+    stands later in the file wins. The mask covers the labelled part of the image, or all of it
+    where the ground outside the polygons has a class, too; tile by tile in bounded memory; tiles
+    without labels take no room.
 
     Args:
-        config: The source, with `vector`, `field` and `resolution` (m).
+        config: The source, with `vector`, `field` or `polygons`, `background`, `extent` and
+            `resolution` (m; None for the image's own pixels).
         image: Grid of the image.
-        table: The classes; the ground between polygons gets its first no-data value.
+        table: The classes; ground without a label gets its first no-data value, or a free one.
         path: GeoTIFF to make: uint8, tiled, DEFLATE, with palette and class names.
 
     Returns:
@@ -114,11 +131,10 @@ def burn_vector(
         InputError: As `nadir.raster.vectors.inspect_vector`; when no polygon lies on the image.
         OutputError: When the disk is full or not writable.
     """
-    fill = _fill_value(table)
     facts = inspect_vector(config, table)
-    crs = label_crs(image, facts)
+    crs = image.crs if config.resolution is None else label_crs(image, facts)
     shapes, values = read_polygons(config, table, crs)
-    grid = label_grid(image, crs, config.resolution, tuple(shapely.total_bounds(shapes)))
+    grid = _burn_grid(config, image, crs, shapes)
     if grid is None:
         raise InputError(
             str(config.vector),
@@ -126,32 +142,80 @@ def burn_vector(
             "Give the labels of this scene; check the CRS of both files.",
         )
     log.info("burning %d polygons into %d x %d pixels", len(shapes), grid.height, grid.width)
-    tree = shapely.STRtree(shapes)
+    layers = [_Burning(shapes, values.astype(int))]
+    if config.background is not None:
+        ground = read_extent(config.extent, crs) if config.extent else _whole(grid)
+        value = class_value(config.background, table, "background")
+        layers.insert(0, _Burning(ground, np.full(len(ground), value)))
+    looked = _Burning(read_extent(config.extent, crs), None) if config.extent else None
+    fill = table.unlabelled
     with _create(path, grid, table, fill) as dataset:
         for y, x, height, width in _blocks(grid):
             block = grid.window(y, x, height, width)
-            inside = np.sort(tree.query(block.footprint(0, 0, height, width)))  # the file's order
-            if not inside.size:
+            burnt = np.full((height, width), fill, np.uint8)
+            touched = [layer.onto(burnt, block) for layer in layers]
+            if not any(touched):
                 continue
-            burnt = rasterize(
-                [(shapes[index], int(values[index])) for index in inside],
-                out_shape=(height, width),
-                fill=fill,
-                transform=block.affine,
-                dtype="uint8",
-            )
+            if looked is not None:
+                burnt[~looked.inside(block)] = fill
             dataset.write(burnt, 1, window=Window(x, y, width, height))
     return Path(path)
 
 
-def export_mask(
-    source: ArraySource, image: Grid, table: ClassTable, path: str | os.PathLike[str]
-) -> Path:
-    """Write a label array on the image's grid as a mask of raw class values.
+class _Burning:
+    """Polygons to burn block by block.
 
     Args:
-        source: The array, of one band.
-        image: Grid of the image, whose shape the array must have.
+        shapes: Polygons.
+        values: What to burn for each; None where only the inside is asked for.
+    """
+
+    def __init__(self, shapes: np.ndarray, values: np.ndarray | None) -> None:
+        self.shapes, self.values = shapes, values
+        self.tree = shapely.STRtree(shapes)
+
+    def onto(self, burnt: np.ndarray, block: Grid) -> bool:
+        """Burn what lies on a block into it; return whether anything does."""
+        assert self.values is not None
+        found = self._near(block)
+        if found.size:
+            pairs = [(self.shapes[index], int(self.values[index])) for index in found]
+            rasterize(pairs, out=burnt, transform=block.affine)
+        return bool(found.size)
+
+    def inside(self, block: Grid) -> np.ndarray:
+        """Return which pixels of a block have their center inside: bool (height, width)."""
+        found = [self.shapes[index] for index in self._near(block)]
+        if not found:
+            return np.zeros(block.shape, bool)
+        return rasterize(found, out_shape=block.shape, transform=block.affine) > 0
+
+    def _near(self, block: Grid) -> np.ndarray:
+        """Return the polygons near a block, in the order of their file."""
+        return np.sort(self.tree.query(block.footprint(0, 0, *block.shape)))
+
+
+def _whole(grid: Grid) -> np.ndarray:
+    """Return the footprint of a grid, a pixel larger so that no border is left out."""
+    rows, columns = grid.shape
+    return np.array([grid.footprint(-1, -1, rows + 2, columns + 2)])
+
+
+def _burn_grid(config: MaskSource, image: Grid, crs: str, shapes: np.ndarray) -> Grid | None:
+    """Return the grid to burn on: all of the image where the ground outside counts."""
+    if config.resolution is None and config.background is not None:
+        return image
+    resolution = config.resolution or max(image.resolution)
+    if config.background is None:
+        return label_grid(image, crs, resolution, tuple(shapely.total_bounds(shapes)))
+    return label_grid(image, crs, resolution, image.bounds_in(crs))
+
+
+def export_mask(mask: RawMask, table: ClassTable, path: str | os.PathLike[str]) -> Path:
+    """Write labels of any kind as a mask of raw class values.
+
+    Args:
+        mask: The labels.
         table: The classes.
         path: GeoTIFF to make, as from `burn_vector`.
 
@@ -159,15 +223,13 @@ def export_mask(
         `path`.
 
     Raises:
-        InputError: When the array's shape differs from the image's, or its values are outside the
-            class table.
+        InputError: When the labels cannot be read, or are outside the class table.
         OutputError: When the disk is full or not writable.
     """
-    mask = LabelArray(source, image)
     reader = MaskReader(mask, table)
-    fill = _fill_value(table)
-    with _create(path, image, table, fill) as dataset:
-        for window in _blocks(image):
+    fill = table.unlabelled
+    with _create(path, mask.grid, table, fill) as dataset:
+        for window in _blocks(mask.grid):
             y, x, height, width = window
             ids = reader.translate(raw := mask.read(*window))
             if (ids == UNKNOWN).any():
@@ -175,6 +237,40 @@ def export_mask(
             labels = np.where(ids == 0, fill, raw).astype(np.uint8)
             dataset.write(labels, 1, window=Window(x, y, width, height))
     return Path(path)
+
+
+class TiledMask:
+    """Mask tiles side by side, as a mask on one grid (see `masks.RawMask`).
+
+    Args:
+        tiles: The folder.
+
+    Raises:
+        InputError: When the tiles do not fit together, or are not one band of integers.
+    """
+
+    nodata: float | None = -1.0
+
+    def __init__(self, tiles: TileFolder) -> None:
+        self.pieces = open_pieces(None, tiles)
+        self.name, self.grid = tiles.folder, self.pieces.grid
+        form = self.pieces.form
+        if form.count != 1 or np.dtype(form.dtype).kind not in "iu":
+            raise InputError(
+                self.pieces.pieces[0].path,
+                f"a mask has one band of class values, this tile has {form.count} of {form.dtype}",
+                "Give single-band tiles of class values, not colored renderings of them.",
+            )
+        # Wide enough for every value beside -1, which stands where there is no tile.
+        self.dtype = np.dtype(np.int16 if np.dtype(form.dtype).itemsize == 1 else np.int64)
+
+    def read(self, y: int, x: int, height: int, width: int) -> np.ndarray:
+        """Return raw values (height, width) of a window inside the grid; -1 without a tile."""
+        raw, there = self.pieces.read([0], y, x, height, width)
+        values = raw[0].astype(self.dtype)
+        empty = self.pieces.form.nodata
+        values[~there if empty is None else ~there | (raw[0] == empty)] = -1
+        return values
 
 
 class LabelArray:
@@ -210,11 +306,6 @@ class LabelArray:
     def read(self, y: int, x: int, height: int, width: int) -> np.ndarray:
         """Return raw values (height, width) of a window inside the grid."""
         return self.array.read(y, x, height, width)[0]
-
-
-def _fill_value(table: ClassTable) -> int:
-    """Return the value of unlabelled ground: the table's own, else 255, which no class has."""
-    return table.nodata[0] if table.nodata else 255
 
 
 def label_crs(image: Grid, facts: VectorFacts) -> str:

@@ -153,9 +153,10 @@ def _check_date(
             "The band is empty or damaged: give the right file, or leave the band out of `bands`.",
         )
     warnings.extend(f"{where}: {text}" for text in source.warnings)
-    reflectance = to_reflectance(raw, source.scale, source.offset)
-    found = physical_warnings(reflectance, valid, source.bands)
-    warnings.extend(f"{where} ({source.paths[0]}): {text}" for text in found)
+    if image.depth is None:  # a picture's values are no reflectance
+        reflectance = to_reflectance(raw, source.scale, source.offset)
+        found = physical_warnings(reflectance, valid, source.bands)
+        warnings.extend(f"{where} ({source.paths[0]}): {text}" for text in found)
     return {
         "files": list(source.paths),
         "dtype": source.dtype.name,
@@ -185,9 +186,11 @@ def _check_mask(
         from nadir.raster.vectors import inspect_vector
 
         facts = inspect_vector(config, table)
-        _check_overlap(config.vector, facts.bounds, facts.crs, image)
+        if facts.features:
+            _check_overlap(config.vector, facts.bounds, facts.crs, image)
         names = {item.value: item.name for item in table.classes}
-        absent = [name for value, name in names.items() if value not in facts.counts]
+        there = {names[value] for value in facts.counts} | {config.background}
+        absent = [name for name in names.values() if name not in there]
         if absent:
             warnings.append(f"{where} ({config.vector}): no polygon of {', '.join(absent)}")
         return {
@@ -202,26 +205,32 @@ def _check_mask(
         from nadir.raster.burn import LabelArray
 
         mask = LabelArray(config.array, image)
+    elif config.tiles:
+        from nadir.raster.burn import TiledMask
+
+        mask = TiledMask(config.tiles)
+        _check_overlap(mask.name, mask.grid.bounds, mask.grid.crs, image)
     else:
-        assert config.file is not None  # the model holds exactly one of the three
+        assert config.file is not None  # the model holds exactly one of the four
         check_complete(config.file)
-        mask = _raster_mask(config.file, image, where, warnings)
+        mask = _raster_mask(config, image, where, warnings)
     reader = MaskReader(mask, table)
     for window in lattice(mask.grid.shape, side=7, window=256):
         values, ids = reader.read(*window)
         if (ids[values] == UNKNOWN).any():
             raise reader.unknown_error(*window)
     return {
-        "kind": "array" if config.array else "raster",
+        "kind": "array" if config.array else "tiles" if config.tiles else "raster",
         "file": mask.name,
         "grid": mask.grid.to_dict(),
         "dtype": np.dtype(mask.dtype).name,
     }
 
 
-def _raster_mask(path: str, image: Grid, where: str, warnings: list[str]) -> RasterMask:
+def _raster_mask(config: MaskSource, image: Grid, where: str, warnings: list[str]) -> RasterMask:
     """Open a raster of labels and check its header."""
-    mask = RasterMask(path)
+    path = str(config.file)
+    mask = RasterMask(path, config.grid)
     if mask.dtype.kind not in "iu":
         raise InputError(
             path,

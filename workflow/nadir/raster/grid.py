@@ -185,3 +185,8 @@ def same_crs(one: str, other: str) -> bool:
     from rasterio.crs import CRS
 
     return CRS.from_user_input(one) == CRS.from_user_input(other)
+
+
+def is_local(crs: str) -> bool:
+    """Whether a CRS text says nothing about where on the Earth a scene lies."""
+    return crs in ("", "local") or crs.upper().startswith(("LOCAL_CS", "ENGCRS", "ENGINEERINGCRS"))

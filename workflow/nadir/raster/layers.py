@@ -6,8 +6,9 @@ from typing import Protocol
 
 import numpy as np
 from rasterio.crs import CRS
-from rasterio.enums import MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import CRSError
+from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from nadir.config.scenes import ArraySource, DeclaredGrid
@@ -88,6 +89,8 @@ class RasterLayer:
         self.nodata = dataset.nodata
         self.block = dataset.block_shapes[0]
         self.descriptions = tuple(dataset.descriptions)
+        self.alpha = has_alpha(dataset)
+        self.palette = dataset.colorinterp[0] == ColorInterp.palette
         self.tags = dict(dataset.tags())
         self.grid = Grid.of(dataset)
         self.masked = any(
@@ -95,7 +98,7 @@ class RasterLayer:
             for flags in dataset.mask_flag_enums
         )
         self.conflict = ""
-        placed = self.grid.crs and not _is_unplaced(self.grid)
+        placed = is_placed(self.grid)
         if declared is not None:
             stated = declared_grid(declared, *self.grid.shape)
             if placed and not stated.same_as(self.grid):
@@ -127,9 +130,14 @@ class RasterLayer:
         self.handles.close()
 
 
-def _is_unplaced(grid: Grid) -> bool:
-    """Whether a transform is the identity that stands for "none"."""
-    return grid.transform == (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+def has_alpha(dataset: DatasetReader) -> bool:
+    """Whether the last band of a raster says how opaque its pixels are."""
+    return dataset.count in (2, 4) and dataset.colorinterp[-1] == ColorInterp.alpha
+
+
+def is_placed(grid: Grid) -> bool:
+    """Whether a file says where it lies: the identity as a transform stands for "nowhere"."""
+    return bool(grid.crs) and grid.transform != (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
 class ArrayLayer:

@@ -12,9 +12,11 @@ import numpy as np
 from rasterio.windows import Window
 
 from nadir.config.classes import UNKNOWN, ClassTable
+from nadir.config.scenes import DeclaredGrid
 from nadir.errors import InputError
 from nadir.raster.geotiff import Handles, read_faults
 from nadir.raster.grid import Grid
+from nadir.raster.layers import declared_grid, is_placed
 
 _NARROW = 4096  # pixels: a narrower striped file is read as well as a tiled one
 
@@ -38,12 +40,13 @@ class RasterMask:
 
     Args:
         path: The file.
+        declared: Its georeference, used where the file carries none.
 
     Raises:
         InputError: When it is missing, not a raster, or has several bands.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, declared: DeclaredGrid | None = None) -> None:
         self.name = str(path)
         self.handles = Handles(self.name)
         dataset = self.handles.get()
@@ -54,6 +57,8 @@ class RasterMask:
                 "Give the single-band raster of class values, not a colored rendering of it.",
             )
         self.grid = Grid.of(dataset)
+        if declared is not None and not is_placed(self.grid):
+            self.grid = declared_grid(declared, *self.grid.shape)
         self.dtype = np.dtype(dataset.dtypes[0])
         self.nodata = dataset.nodata
         self.striped = dataset.block_shapes[0][1] >= dataset.width and dataset.width > _NARROW

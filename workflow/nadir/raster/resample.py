@@ -1,4 +1,4 @@
-"""Bringing coarser bands onto a finer, axis-parallel grid of the same CRS.
+"""Bringing rasters onto another axis-parallel grid of the same CRS.
 
 The weights of a pixel depend on its place alone, never on the window that it is read in, so
 neighbouring blocks meet without a seam and any block size gives equal bytes.
@@ -12,7 +12,8 @@ import numpy as np
 
 from nadir.raster.grid import Grid
 
-KERNELS = ("nearest", "bilinear", "cubic")
+KERNELS = ("nearest", "bilinear", "cubic", "average")
+"""`average`: means by area of what a pixel covers; bilinear along an axis that becomes finer."""
 
 Read = Callable[[int, int, int, int], tuple[np.ndarray, np.ndarray]]
 """(y, x, height, width) inside a grid -> raw (band, height, width) and valid (height, width)."""
@@ -55,6 +56,38 @@ def _taps(centers: np.ndarray, size: int, kernel: str) -> tuple[np.ndarray, np.n
     return np.clip(index, 0, size - 1), weight
 
 
+def _shares(centers: np.ndarray, step: float, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return, for coarse pixels along one axis, the source pixels that they cover and how much.
+
+    Args:
+        centers: As from `_centers`, float64 (count,).
+        step: Source pixels that a coarse one covers along the axis, signed.
+        size: Source pixels along the axis.
+
+    Returns:
+        As `_taps`; source pixels beyond the axis have no weight, and the rest add up to 1.
+    """
+    reach = abs(step) / 2
+    # What rounding alone lets a pixel touch is not covered.
+    low, high = centers - 1e-9 - reach, centers - 1e-9 + reach
+    first = np.floor(low + 1e-7).astype(np.int64)
+    index = first[:, None] + np.arange(int(np.ceil(abs(step) - 1e-7)) + 1)
+    weight = np.minimum(high[:, None], index + 1) - np.maximum(low[:, None], index)
+    weight = np.where((index >= 0) & (index < size), np.clip(weight, 0, None), 0)
+    weight[weight < 1e-7] = 0
+    total = weight.sum(axis=1, keepdims=True)
+    return np.clip(index, 0, size - 1), weight / np.where(total > 0, total, 1)
+
+
+def _weights(
+    centers: np.ndarray, step: float, size: int, kernel: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return source indices and weights along one axis, see `_taps` and `_shares`."""
+    if kernel != "average":
+        return _taps(centers, size, kernel)
+    return _shares(centers, step, size) if abs(step) > 1 else _taps(centers, size, "bilinear")
+
+
 def _gather(values: np.ndarray, index: np.ndarray, weight: np.ndarray, axis: int) -> np.ndarray:
     """Return the weighted sum over taps along `axis` (-1 or -2)."""
     total = np.zeros((), np.float32)
@@ -68,18 +101,18 @@ def _gather(values: np.ndarray, index: np.ndarray, weight: np.ndarray, axis: int
 
 
 def resample_window(
-    read: Read, source: Grid, fine: Grid, window: tuple[int, int, int, int], kernel: str
+    read: Read, source: Grid, target: Grid, window: tuple[int, int, int, int], kernel: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return a window of `fine`, resampled from a source on the grid `source`.
+    """Return a window of `target`, resampled from a source on the grid `source`.
 
-    A pixel is valid when the source pixel under its center is; invalid neighbours do not
-    contribute (cubic falls back to bilinear beside them).
+    A pixel is valid when the source pixel under its center is, of averages when half of what it
+    covers is; invalid neighbours do not contribute (cubic falls back to bilinear beside them).
 
     Args:
         read: Reads a window of the source.
-        source: Grid of the source; axis-parallel, the CRS of `fine`.
-        fine: The grid to fill.
-        window: (y, x, height, width) in `fine`.
+        source: Grid of the source; axis-parallel, the CRS of `target`.
+        target: The grid to fill.
+        window: (y, x, height, width) in `target`.
         kernel: One of `KERNELS`.
 
     Returns:
@@ -87,11 +120,11 @@ def resample_window(
         valid), and validity bool (height, width).
     """
     y, x, height, width = window
-    to_source = ~source.affine @ fine.affine
+    to_source = ~source.affine @ target.affine
     center_rows = _centers(to_source.f, to_source.e, y, height)
     center_columns = _centers(to_source.c, to_source.a, x, width)
-    rows = _taps(center_rows, source.height, kernel)
-    columns = _taps(center_columns, source.width, kernel)
+    rows = _weights(center_rows, to_source.e, source.height, kernel)
+    columns = _weights(center_columns, to_source.a, source.width, kernel)
     top, bottom = int(rows[0].min()), int(rows[0].max()) + 1
     left, right = int(columns[0].min()), int(columns[0].max()) + 1
     raw, valid = read(top, left, bottom - top, right - left)
@@ -127,6 +160,8 @@ def resample_window(
             whole = np.zeros(ok.shape, bool)
             linear = [rows, columns]
         share = smooth(weight, *linear)
+        if kernel == "average":
+            ok = (share >= 0.5 - 1e-6) & inside
         renormalized = smooth(values, *linear) / np.where(share > 0, share, 1)
         result = np.where(whole, result, renormalized)
     if raw.dtype.kind in "iu":

@@ -9,7 +9,13 @@ import numpy as np
 
 from nadir.config.scenes import ImageSource
 from nadir.errors import InputError
-from nadir.raster.bandnames import check_description, name_file_bands, need_bands
+from nadir.raster.bandnames import (
+    check_band_count,
+    check_description,
+    depth_error,
+    name_file_bands,
+    need_bands,
+)
 from nadir.raster.grid import Grid, same_crs
 from nadir.raster.layers import ArrayLayer, Layer, RasterLayer
 from nadir.raster.resample import resample_window
@@ -54,7 +60,8 @@ class RasterSource:
         paths: Every file read.
         block: Shape of the blocks of the finest file, for block-shaped reads.
         resampling: How coarser bands are brought onto `grid`.
-        nodata_is_all: Whether only pixels with every band at `nodata` lack a value.
+        nodata_is_all: Whether only pixels with every band at `nodata` lack a value (floats, and
+            pictures of 8 bits).
         nan_is_nodata: Whether NaN means no data (else it is an error).
         warnings: What was assumed or ignored, as sentences that name the file.
         parts: The files.
@@ -197,7 +204,9 @@ def open_source(config: ImageSource, bands: tuple[str, ...]) -> RasterSource:
     declared = float(config.nodata) if config.nodata is not None else None
     stated = [part.layer.nodata if declared is None else declared for part in parts]
     for part, value in zip(parts, stated, strict=True):
-        part.nodata = 0.0 if value is None else float(value)
+        # A picture that says itself which pixels are empty may well hold black ones.
+        says = config.depth == 8 and getattr(part.layer, "masked", False)
+        part.nodata = (np.nan if says else 0.0) if value is None else float(value)
     return RasterSource(
         grid=finest.grid,
         bands=tuple(bands),
@@ -209,7 +218,8 @@ def open_source(config: ImageSource, bands: tuple[str, ...]) -> RasterSource:
         paths=tuple(dict.fromkeys(part.layer.path for part in parts)),
         block=finest.block,
         resampling=config.resampling,
-        nodata_is_all=dtype.kind == "f" and all(value is None for value in stated),
+        nodata_is_all=config.depth == 8
+        or (dtype.kind == "f" and all(value is None for value in stated)),
         nan_is_nodata=any(np.isnan(part.nodata) for part in parts),
         warnings=warnings,
         parts=parts,
@@ -220,6 +230,8 @@ def _parts(config: ImageSource, bands: tuple[str, ...]) -> list[Part]:
     """Return the files to read, with the bands that each contributes."""
     if config.file:
         raster = RasterLayer(config.file, config.grid)
+        if config.depth == 8:
+            return [_picture(config, raster, bands)]
         order = name_file_bands(raster.path, raster.descriptions, config.file_bands, bands)
         return [Part(raster, [order.index(band) for band in bands], list(range(len(bands))))]
     if config.files:
@@ -243,6 +255,23 @@ def _parts(config: ImageSource, bands: tuple[str, ...]) -> list[Part]:
         if outputs:
             found.append(Part(layer, [where[bands[item]][1] for item in outputs], outputs))
     return found
+
+
+def _picture(config: ImageSource, raster: RasterLayer, bands: tuple[str, ...]) -> Part:
+    """Return the part of a picture of 8 bits: transparency says which of its pixels are empty."""
+    if raster.dtype != np.uint8:
+        raise depth_error(raster.path, raster.dtype.name)
+    transparent = raster.alpha and not config.file_bands
+    descriptions = raster.descriptions[:-1] if transparent else raster.descriptions
+    check_band_count(raster.path, len(descriptions), config.file_bands, bands, raster.palette)
+    order = name_file_bands(raster.path, descriptions, config.file_bands, bands)
+    if transparent:
+        raster.masked = True
+        raster.conflict = raster.conflict or (
+            f"{raster.path}: its last band counts as transparency (if it is something else, "
+            "name it in `file_bands`)"
+        )
+    return Part(raster, [order.index(band) for band in bands], list(range(len(bands))))
 
 
 def _single(config: ImageSource, band: str, position: int) -> Part:

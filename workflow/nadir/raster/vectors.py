@@ -23,6 +23,8 @@ from nadir.raster.geotiff import first_line, require_file
 
 log = logging.getLogger(__name__)
 
+_NOWHERE = (0.0, 0.0, 0.0, 0.0)
+
 
 @dataclass(frozen=True)
 class VectorFacts:
@@ -45,7 +47,8 @@ def inspect_vector(config: MaskSource, table: ClassTable) -> VectorFacts:
     """Check a vector file of labels by its header and its attributes alone.
 
     Args:
-        config: The source, with `vector` and `field`.
+        config: The source, with `vector`, `field`, `polygons` and `background`. With a background
+            the file may be empty: nothing stands there.
         table: What the attribute may hold.
 
     Raises:
@@ -63,6 +66,8 @@ def inspect_vector(config: MaskSource, table: ClassTable) -> VectorFacts:
             f"this is not a vector file that GDAL can read ({first_line(error)})",
             "Give a GeoPackage, a GeoJSON file or a Shapefile with all its parts (.shx, .dbf).",
         ) from error
+    if info["features"] == 0 and config.background is not None:
+        return VectorFacts(str(info["crs"] or ""), 0, _NOWHERE, {})  # nothing stands there
     if info["geometry_type"] is None or info["features"] == 0:
         raise InputError(path, "it holds no polygons", "Give a layer with polygons of the classes.")
     if not _may_hold_polygons(info["geometry_type"]):
@@ -77,6 +82,12 @@ def inspect_vector(config: MaskSource, table: ClassTable) -> VectorFacts:
             "it has no coordinate reference system",
             "Add it (for a Shapefile its .prj part), or save the layer with its CRS.",
         )
+    left, bottom, right, top = info["total_bounds"]
+    bounds = (float(left), float(bottom), float(right), float(top))
+    features = int(info["features"])
+    if config.field is None:
+        counts = {class_value(config.polygons, table, "polygons"): features}
+        return VectorFacts(str(info["crs"]), features, bounds, counts)
     fields = [str(name) for name in info["fields"]]
     if config.field not in fields:
         raise InputError(
@@ -87,13 +98,25 @@ def inspect_vector(config: MaskSource, table: ClassTable) -> VectorFacts:
     column = pyogrio.read_dataframe(source, columns=[config.field], read_geometry=False)
     values = class_values(column[config.field], table, path, config.field)
     found, counts = np.unique(values[values >= 0], return_counts=True)
-    left, bottom, right, top = info["total_bounds"]
     return VectorFacts(
-        crs=str(info["crs"]),
-        features=int(info["features"]),
-        bounds=(float(left), float(bottom), float(right), float(top)),
-        counts=dict(zip(found.tolist(), counts.tolist(), strict=True)),
+        str(info["crs"]), features, bounds, dict(zip(found.tolist(), counts.tolist(), strict=True))
     )
+
+
+def class_value(name: str | None, table: ClassTable, key: str) -> int:
+    """Return the raw value of a class by its name.
+
+    Raises:
+        InputError: When the table has no such class.
+    """
+    number = table.id_of(name or "")
+    if number is None:
+        raise InputError(
+            f"mask.{key}",
+            f"there is no class {name!r}{did_you_mean(str(name), table.names[1:])}",
+            f"Use a name of the class table: {', '.join(table.names[1:])}.",
+        )
+    return table.classes[number - 1].value
 
 
 def vector_file(config: MaskSource) -> Path:
@@ -178,19 +201,14 @@ def read_polygons(config: MaskSource, table: ClassTable, crs: str) -> tuple[np.n
         InputError: As `inspect_vector`, and when nothing usable is left.
     """
     path = str(config.vector)
-    frame = gpd.read_file(vector_file(config), columns=[config.field])
-    values = class_values(frame[config.field], table, path, config.field)
-    try:
-        geometries = frame.geometry.to_crs(crs).to_numpy()
-    except Exception as error:  # pyproj has many; all mean that there is no way between the two
-        raise InputError(
-            path,
-            f"its polygons cannot be brought into the image's CRS ({first_line(error)})",
-            "Save them in the CRS of the image.",
-        ) from error
-    geometries = np.where(shapely.is_valid(geometries), geometries, shapely.make_valid(geometries))
+    frame = gpd.read_file(vector_file(config), columns=[config.field] if config.field else [])
+    if config.field:
+        values = class_values(frame[config.field], table, path, config.field)
+    else:
+        values = np.full(len(frame), class_value(config.polygons, table, "polygons"))
+    geometries = _valid_in(frame, crs, path)
     usable = (shapely.area(geometries) > 0) & (values >= 0)
-    if not usable.any():
+    if not usable.any() and config.background is None:
         raise InputError(path, "it holds no polygon with a class", "Give polygons of the classes.")
     if not usable.all():
         log.warning(
@@ -200,3 +218,43 @@ def read_polygons(config: MaskSource, table: ClassTable, crs: str) -> tuple[np.n
             len(usable),
         )
     return geometries[usable], values[usable].astype(np.uint8)
+
+
+def read_extent(path: str, crs: str) -> np.ndarray:
+    """Read polygons within which the ground was looked at, in another CRS.
+
+    Returns:
+        Geometries, object (n,).
+
+    Raises:
+        InputError: When there is no such file, or it holds no polygons.
+    """
+    require_file(path)
+    try:
+        frame = gpd.read_file(path, columns=[])
+    except (DataSourceError, DataLayerError) as error:
+        raise InputError(
+            path,
+            f"this is not a vector file that GDAL can read ({first_line(error)})",
+            "Give a GeoPackage, a GeoJSON file or a Shapefile with all its parts (.shx, .dbf).",
+        ) from error
+    geometries = _valid_in(frame, crs, path)
+    geometries = geometries[shapely.area(geometries) > 0]
+    if not len(geometries):
+        raise InputError(path, "it holds no polygons", "Give the polygons that were looked at.")
+    return geometries
+
+
+def _valid_in(frame: gpd.GeoDataFrame, crs: str, path: str) -> np.ndarray:
+    """Return geometries in another CRS, with invalid outlines (bow ties) repaired."""
+    if not len(frame):
+        return np.empty(0, object)
+    try:
+        geometries = frame.geometry.to_crs(crs).to_numpy()
+    except Exception as error:  # pyproj has many; all mean that there is no way between the two
+        raise InputError(
+            path,
+            f"its polygons cannot be brought into the image's CRS ({first_line(error)})",
+            "Save them in the CRS of the image.",
+        ) from error
+    return np.where(shapely.is_valid(geometries), geometries, shapely.make_valid(geometries))

@@ -10,21 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-import pyproj
 import shapely
 
-from nadir.raster.grid import Grid, same_crs
-from nadir.tiles.table import is_local
+from nadir.raster.grid import Grid, is_local, same_crs
+from nadir.raster.metric import GEOD, metres_per_unit, transformer
 
 SNAP = 1e-3
 """Coordinates closer than this many pixels are the same (as in `Grid.same_as`)."""
 
 _EDGE_PARTS = 8  # a footprint's edge is cut into so many parts before it is projected
-_NEARLY_TRUE = 0.01  # a projection whose scale errs by less than this gives distances as they are
-_GEOD = pyproj.Geod(ellps="WGS84")
 
 
 @dataclass(frozen=True)
@@ -132,31 +128,6 @@ def _pixel_metres(grid: Grid) -> tuple[float, float]:
     return (x * (per or per_x), y * (per or per_y))
 
 
-@lru_cache(maxsize=256)
-def _transformer(source: str, target: str) -> pyproj.Transformer:
-    return pyproj.Transformer.from_crs(source, target, always_xy=True)
-
-
-def metres_per_unit(crs: str, x: float, y: float) -> tuple[float, float]:
-    """Return metres on the ground per unit of a CRS along x and y, near a point.
-
-    Projections that are true to scale within 1 % there (UTM and the like) give their unit's
-    nominal length, so that distances are those of the map; geographic systems and, say, web
-    Mercator give the length on the ellipsoid.
-    """
-    system = pyproj.CRS.from_user_input(crs)
-    step = 1e-3 if system.is_geographic else 10.0
-    corners = np.array([[x - step, y], [x + step, y], [x, y - step], [x, y + step]])
-    longitude, latitude = _transformer(crs, "EPSG:4326").transform(*corners.T)
-    _, _, lengths = _GEOD.inv(longitude[::2], latitude[::2], longitude[1::2], latitude[1::2])
-    true = lengths / (2 * step)
-    if not system.is_geographic:
-        nominal = system.axis_info[0].unit_conversion_factor
-        if np.all(np.abs(true / nominal - 1) < _NEARLY_TRUE):
-            return nominal, nominal
-    return float(true[0]), float(true[1])
-
-
 def plane_boxes(place: Place, grid: Grid, windows: np.ndarray) -> np.ndarray:
     """Return (n, 4) float boxes (x0, y0, x1, y1) in the plane of a place that has boxes.
 
@@ -188,7 +159,7 @@ def plane_shapes(place: Place, grid: Grid, windows: np.ndarray) -> np.ndarray:
     rows = y[:, None] + h[:, None] * v
     a, b, c, d, e, f = grid.transform
     xs, ys = a * columns + b * rows + c, d * columns + e * rows + f
-    xs, ys = _transformer(grid.crs, place.crs).transform(xs, ys)
+    xs, ys = transformer(grid.crs, place.crs).transform(xs, ys)
     corners = np.stack([xs / place.pixel[0], -ys / place.pixel[1]], axis=2)
     return shapely.polygons(corners)
 
@@ -197,12 +168,12 @@ def lonlat(place: Place, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.n
     """Return longitudes and latitudes of points of a place's plane (which must have a CRS)."""
     across = np.asarray(x) * place.pixel[0] + place.origin[0]
     up = place.origin[1] - np.asarray(y) * place.pixel[1]
-    return _transformer(place.crs, "EPSG:4326").transform(across, up)
+    return transformer(place.crs, "EPSG:4326").transform(across, up)
 
 
 def geodesic(lon_1: float, lat_1: float, lon_2: float, lat_2: float) -> float:
     """Return the length in metres of the shortest line on the WGS84 ellipsoid."""
-    return float(_GEOD.inv(lon_1, lat_1, lon_2, lat_2)[2])
+    return float(GEOD.inv(lon_1, lat_1, lon_2, lat_2)[2])
 
 
 def overlap_area(one: np.ndarray, other: np.ndarray) -> float:

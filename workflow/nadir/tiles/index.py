@@ -16,12 +16,11 @@ from nadir.config.classes import ClassTable
 from nadir.config.tiling import TileConfig
 from nadir.errors import InputError
 from nadir.raster.blocks import run_blocks
-from nadir.raster.grid import Grid
+from nadir.raster.grid import Grid, is_local
 from nadir.tiles.cells import scene_blocks
 from nadir.tiles.counting import SceneCounts
 from nadir.tiles.filters import class_columns, count_causes, drop_reasons
 from nadir.tiles.scene import CubeLike, LabelsLike
-from nadir.tiles.table import is_local
 
 if TYPE_CHECKING:
     import geopandas as gpd

@@ -13,7 +13,7 @@ import shapely
 from scipy.spatial import cKDTree
 
 from nadir.errors import InputError
-from nadir.raster.grid import Grid
+from nadir.raster.grid import Grid, is_local
 from nadir.tiles.ground import (
     SNAP,
     Place,
@@ -24,7 +24,7 @@ from nadir.tiles.ground import (
     plane_boxes,
     plane_shapes,
 )
-from nadir.tiles.table import SPLITS, grid_of, is_local, scene_of, windows_of
+from nadir.tiles.table import SPLITS, grid_of, scene_of, windows_of
 
 _log = logging.getLogger(__name__)
 
@@ -119,7 +119,8 @@ def _enforce(result: dict[str, Any]) -> None:
                 " method `blocks`.",
             )
         near, least = pair["distance_px"], result["buffer_px"]
-        if result["method"] in ("blocks", "clusters", "groups") and near is not None and near < least - 0.01:
+        apart = result["method"] in ("blocks", "clusters", "groups")
+        if apart and near is not None and near < least - 0.01:
             raise InputError(
                 "split",
                 f"{one} and {other} are {near:.2f} pixels apart, less than the buffer of {least:g}",

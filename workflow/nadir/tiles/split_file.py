@@ -10,9 +10,10 @@ import pandas as pd
 import shapely
 
 from nadir.errors import InputError, did_you_mean
-from nadir.raster.grid import Grid
+from nadir.provenance.transfer import local_copy
+from nadir.raster.grid import Grid, is_local
 from nadir.tiles.index import footprints
-from nadir.tiles.table import SPLITS, is_local, windows_of
+from nadir.tiles.table import SPLITS, windows_of
 
 _ALLOWED = (*SPLITS, "none")
 
@@ -37,16 +38,17 @@ def split_by_file(
             unknown tile, or a tile twice.
     """
     suffix = Path(file).suffix.lower()
-    if not Path(file).exists():
+    place = local_copy(file)
+    if not place.exists():
         raise InputError(file, "there is no such file", "Check `split.file`.")
     try:
         if suffix in (".csv", ".parquet"):
-            rows = pd.read_csv(file, dtype=str) if suffix == ".csv" else pd.read_parquet(file)
+            rows = pd.read_csv(place, dtype=str) if suffix == ".csv" else pd.read_parquet(place)
             needs = ("id", "split")
         else:
             import geopandas as gpd
 
-            rows, needs = gpd.read_file(file), ("split", "geometry")
+            rows, needs = gpd.read_file(place), ("split", "geometry")
     except Exception as error:  # each reader has its own errors
         raise InputError(
             file, f"it cannot be read ({error})", "Give CSV, Parquet, GeoJSON or GeoPackage."

@@ -24,11 +24,6 @@ SPLITS = ("train", "validation", "test")
 """The splits; a tile that belongs to none of them has split "none"."""
 
 
-def is_local(crs: str) -> bool:
-    """Whether a CRS text says nothing about where on the Earth a scene lies."""
-    return crs in ("", "local") or crs.upper().startswith(("LOCAL_CS", "ENGCRS", "ENGINEERINGCRS"))
-
-
 def grid_of(tiles: pd.DataFrame) -> Grid:
     """Return the grid of the scene that a tile table describes.
 
