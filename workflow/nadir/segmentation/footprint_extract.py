@@ -17,6 +17,7 @@ from nadir.config.footprints import FootprintConfig
 from nadir.errors import InputError
 from nadir.raster.geotiff import open_raster
 from nadir.raster.grid import Grid, is_local
+from nadir.raster.metric import metres_per_unit
 from nadir.segmentation.footprint_scan import (
     BLOCK,
     InMemory,
@@ -30,10 +31,14 @@ from nadir.segmentation.footprint_shapes import (
     shapes_of,
     without_overlaps,
 )
-from nadir.tiles.ground import metres_per_unit
 
 log = logging.getLogger(__name__)
 
+IN_PIXELS = (
+    "The image has no georeference: coordinates are its pixels, counted from the outer corner of "
+    "the first one, x to the right and y down."
+)
+"""What is said of polygons of an image without georeference."""
 COLUMNS = ("id", "area_m2", "confidence", "regularized")
 """Columns of a table of footprints; without a georeference `area_px` besides."""
 
@@ -90,7 +95,7 @@ def extract_footprints(
     if not 1 <= level <= 250:
         raise ValueError(f"level {level} is not within 1 to 250")
     placed = grid if grid is not None and grid.crs else None
-    ground = _ground(placed)
+    ground = pixel_ground(placed)
     pixel = float(abs(np.linalg.det(ground)))  # square metres
     size = pixel if placed is not None else options.nominal_pixel**2
     sizes = Sizes(level, options.min_area / size, options.min_hole / size, options.split)
@@ -111,7 +116,7 @@ def extract_footprints(
     return _table(whole, flags[order] & ~cut, np.concatenate(confidence)[order], placed, pixel)
 
 
-def _ground(grid: Grid | None) -> NDArray[np.float64]:
+def pixel_ground(grid: Grid | None) -> NDArray[np.float64]:
     """Return the matrix (2, 2) from pixels to metres on the ground at the middle of a grid."""
     if grid is None:
         return np.eye(2)
@@ -154,11 +159,16 @@ def _table(
     if grid is None:
         columns["area_px"] = pixels
         return gpd.GeoDataFrame(columns, geometry=shapes)
-    a, b, c, d, e, f = grid.transform
-    matrix, origin = np.array([[a, d], [b, e]]), np.array([c, f])
-    placed = shapely.transform(shapes, lambda points: points @ matrix + origin)
+    placed = placed_shapes(shapes, grid)
     crs = None if is_local(grid.crs) else grid.crs
     return gpd.GeoDataFrame(columns, geometry=placed, crs=crs)
+
+
+def placed_shapes(shapes: NDArray[np.object_], grid: Grid) -> NDArray[np.object_]:
+    """Return shapes given in pixels in the CRS of a grid."""
+    a, b, c, d, e, f = grid.transform
+    matrix, origin = np.array([[a, d], [b, e]]), np.array([c, f])
+    return np.asarray(shapely.transform(shapes, lambda points: points @ matrix + origin))
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ BLOCK = 2048
 LARGEST = 4096
 """Side beyond which a region is cut along a fixed lattice of this spacing, to bound the memory."""
 _DOUBT = 0.1 * CERTAIN  # added to how far a probability lies above the level, against noise there
+_WIDEST = 4096.0  # greatest radius of a core, in pixels
 _CORE = 0.35  # radius of the least core, as a share of the side of the least building
 
 
@@ -202,7 +203,12 @@ class _Pixels:
         _, labels, stats, _ = cv2.connectedComponentsWithStats(
             filled.view(np.uint8), connectivity=4, ltype=cv2.CV_32S
         )
-        return cls(np.ascontiguousarray(values), sure, labels, stats)
+        return cls(
+            np.ascontiguousarray(values),
+            sure,
+            np.asarray(labels, np.int32),
+            np.asarray(stats, np.int32),
+        )
 
     def region(self, label: int, corner: tuple[int, int]) -> _Region:
         """Return one region, in pixels of the scene."""
@@ -328,7 +334,7 @@ def _trace(
     amount = np.bincount(counted, minlength=len(first) + 1)[1:]
     total = np.bincount(counted, pixels.values.ravel(), len(first) + 1)[1:]
     points, starts, owners = trace_rings(buildings, pixels.values, sizes.level - 0.5, *corner)
-    place = np.stack(np.divmod(first, buildings.shape[1]), axis=1) + corner
+    place = np.stack(np.divmod(first, buildings.shape[1]), axis=1).astype(np.int64) + corner
     return Traced(points, starts, owners - 1, place, total / np.maximum(amount, 1) / CERTAIN)
 
 
@@ -337,10 +343,9 @@ def _buildings(pixels: _Pixels, wanted: NDArray[np.bool_], sizes: Sizes) -> NDAr
     asked = wanted[pixels.labels]
     if sizes.split == 0:
         return np.where(asked, pixels.labels, 0).astype(np.int32)
-    radius = cv2.distanceTransform(
-        np.pad(pixels.labels > 0, 1, mode="edge").view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
-    )[1:-1, 1:-1]
-    radius = np.ascontiguousarray(radius)
+    mask = np.pad(pixels.labels > 0, 1, mode="edge").view(np.uint8)
+    distance = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    radius = np.minimum(distance, _WIDEST).astype(np.float32)
     # On bytes, smoothing is exact: the same in every window that holds what it reaches.
     known = np.where(pixels.values == NO_DATA, 0, pixels.values)
     smooth = cv2.GaussianBlur(known, (0, 0), 1.5, borderType=cv2.BORDER_REPLICATE)

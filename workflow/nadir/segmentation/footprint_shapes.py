@@ -79,7 +79,7 @@ def shapes_of(
         regular[owner].append(plain if square is None else square)
         if outer:
             axes[owner], straight[owner] = axis, square is not None
-    true = shapely.transform(_polygons(_traced_rings(traced)), frame.from_pixels)
+    true = shapely.transform(traced_shapes(traced), frame.from_pixels)
     plain_shapes, square_shapes = _polygons(simple), _polygons(regular)
     square_taken = straight & _faithful(square_shapes, true, cfg.min_iou)
     plain_taken = _faithful(plain_shapes, true, _LEAST_SIMPLE)
@@ -104,13 +104,13 @@ def _ring(
     return plain, regular_ring(runs, found, snap, 2 * cfg.simplify), found
 
 
-def _traced_rings(traced: Traced) -> list[list[Ring]]:
-    """Return the rings of each building, the outer one first."""
+def traced_shapes(traced: Traced) -> NDArray[np.object_]:
+    """Return the polygons of traced buildings just as they were traced, in pixels."""
     rings: list[list[Ring]] = [[] for _ in traced.first]
     for ring in np.argsort(traced.owners, kind="stable").tolist():
         points = traced.points[traced.starts[ring] : traced.starts[ring + 1]]
         rings[int(traced.owners[ring])].append(points)
-    return rings
+    return _polygons(rings)
 
 
 def _polygons(buildings: list[list[Ring]]) -> NDArray[np.object_]:

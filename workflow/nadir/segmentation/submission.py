@@ -71,7 +71,7 @@ def pack_landcover(
     if not maps:
         raise InputError("submission", "there is no map to hand in", "Predict at least one scene.")
     for scene in sorted(maps):
-        _check_map(maps[scene], grids[scene], classes)
+        check_map(maps[scene], grids[scene], classes)
     values = raw_values(classes)
     names: list[str] = []
     path = Path(path)
@@ -84,8 +84,8 @@ def pack_landcover(
         for scene in sorted(maps):
             for name, window in sorted(_parts(scene, grids[scene], tile)):
                 part = Path(folder) / name
-                _write_part(maps[scene], window, grids[scene], values, classes, part)
-                _add(archive, name, part)
+                write_part(maps[scene], window, grids[scene], values, part, classes)
+                add_file(archive, name, part)
                 part.unlink()
                 names.append(name)
         archive.close()
@@ -130,12 +130,24 @@ def check_archive(path: str | os.PathLike[str], names: list[str], classes: Class
                 raise InputError(path, f"{name} is no uint8 map of one band with a CRS", remedy)
 
 
-def _check_map(path: str | os.PathLike[str], grid: Grid, classes: ClassTable) -> None:
-    """See that a map can be handed in."""
+def check_map(
+    path: str | os.PathLike[str], grid: Grid, classes: ClassTable, *, placed: bool = True
+) -> None:
+    """See that a map can be handed in.
+
+    Args:
+        path: The map.
+        grid: Grid of its image.
+        classes: The class table.
+        placed: Whether it must have a CRS.
+
+    Raises:
+        InputError: When it cannot.
+    """
     again = "Predict the map again from this very scene."
     with open_raster(str(path)) as dataset:
         found = Grid.of(dataset)
-        if not found.crs:
+        if placed and not found.crs:
             raise InputError(path, "it has no coordinate reference system", again)
         if dataset.count != 1 or dataset.dtypes[0] != "uint8":
             raise InputError(path, "it is no map of class ids (one band of uint8)", again)
@@ -144,13 +156,13 @@ def _check_map(path: str | os.PathLike[str], grid: Grid, classes: ClassTable) ->
             raise InputError(path, f"it is {size} pixels, its image {needed}", again)
         if not found.same_as(grid):
             raise InputError(path, "it lies elsewhere than its image", again)
-        largest = max(int(dataset.read(1, window=window).max()) for window in _windows(grid))
+        largest = max(int(dataset.read(1, window=window).max()) for window in windows_of(grid))
     if largest > classes.count:
         problem = f"it holds class id {largest}, but there are {classes.count} classes"
         raise InputError(path, problem, "Predict it again with a model of this class table.")
 
 
-def _windows(grid: Grid) -> Iterator[Window]:
+def windows_of(grid: Grid) -> Iterator[Window]:
     """Yield the blocks of a grid, row by row."""
     for top in range(0, grid.height, _BLOCK):
         for left in range(0, grid.width, _BLOCK):
@@ -171,15 +183,24 @@ def _parts(
             yield f"{scene}_{y}_{x}.tif", (y, x, height, width)
 
 
-def _write_part(
+def write_part(
     source: str | os.PathLike[str],
     window: tuple[int, int, int, int],
     grid: Grid,
     values: NDArray[np.uint8],
-    classes: ClassTable,
     path: Path,
+    classes: ClassTable | None = None,
 ) -> None:
-    """Write one window of a map as a GeoTIFF of raw values, block by block."""
+    """Write one window of a map as a GeoTIFF of raw values, block by block.
+
+    Args:
+        source: The map.
+        window: y, x, height, width.
+        grid: Grid of the map.
+        values: uint8 (256,): class id -> raw value.
+        path: The GeoTIFF to write.
+        classes: With a class table, the file gets its palette and a no-data value, that of id 0.
+    """
     y, x, height, width = window
     part = grid.window(y, x, height, width)
     with (
@@ -192,22 +213,21 @@ def _write_part(
             width=width,
             crs=dataset.crs,
             transform=part.affine,
-            nodata=int(values[0]),
+            nodata=None if classes is None else int(values[0]),
         ) as target,
     ):
-        target.write_colormap(
-            1,
-            {
+        if classes is not None:
+            colors = {
                 int(values[number]): tuple(bytes.fromhex(color.removeprefix("#")))
                 for number, color in enumerate(classes.colors)
-            },
-        )
-        for inner in _windows(part):
+            }
+            target.write_colormap(1, colors)
+        for inner in windows_of(part):
             outer = Window(inner.col_off + x, inner.row_off + y, inner.width, inner.height)
             target.write(values[dataset.read(1, window=outer)], 1, window=inner)
 
 
-def _add(archive: zipfile.ZipFile, name: str, path: Path) -> None:
+def add_file(archive: zipfile.ZipFile, name: str, path: Path) -> None:
     """Add a file to an archive, with nothing in its entry that varies."""
     entry = zipfile.ZipInfo(name, _TIME)
     entry.external_attr = 0o644 << 16
