@@ -1,4 +1,4 @@
-"""Map a whole scene with a trained model: classes, confidence and a QGIS style."""
+"""Map a whole scene with a trained model: classes, confidence and a QGIS style; probability."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, type=Path, help="a file of the model's bundle")
     parser.add_argument("--cube", required=True, type=Path, help="manifest of the cube")
     add_out(parser, "GeoTIFF to write; confidence.tif and the style go beside it")
+    parser.add_argument(
+        "--probability", type=Path, help="probability of the last of two classes to write, as well"
+    )
     add_cfg(parser)
     add_code(parser)
     add_threads(parser)
@@ -46,6 +49,7 @@ def run(options: argparse.Namespace) -> None:
             settings,
             options.out,
             table=class_table(options.cfg),
+            probability_path=options.probability,
             cache=cache_root(options.out, "predict"),
             code=options.code,
         )

@@ -156,6 +156,14 @@ class PredictConfig(ConfigModel):
     """
     batch_size: int = Field(default=16, ge=1)
     """Windows a step."""
+    tta: Literal["none", "flips", "dihedral"] = "none"
+    """Test-time augmentation, the mean over turned windows: `flips` over 4 (as it is, mirrored both
+    ways, turned by 180 degrees), `dihedral` over all 8; of no use to `random_forest`.
+    """
+    scales: tuple[Annotated[float, Field(ge=0.25, le=4)], ...] = Field(
+        default=(1.0,), min_length=1, max_length=5
+    )
+    """Scales at which windows are shown as well; predictions are averaged over all of them."""
 
 
 class EvaluateConfig(ConfigModel):

@@ -14,7 +14,9 @@ import numpy as np
 ONE = 1 << 24
 """What a probability of 1 with weight 1 counts; float32 holds no finer steps below 1."""
 NO_CONFIDENCE = 255
-"""Value of the confidence layer where there is no data."""
+"""Value of the confidence and probability layers where there is no data."""
+LEVELS = 250
+"""What the probability layer holds for a probability of 1."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -77,3 +79,22 @@ def decide(total: Any, ids: Any, confidence: Any) -> None:
             ids[i, j] = best + 1
             percent = (np.int64(total[best, i, j]) * 100 + ONE // 2) // ONE
             confidence[i, j] = min(max(percent, 0), 100)
+
+
+@numba.njit(cache=True, nogil=True)
+def last_probability(total: Any, levels: Any) -> None:
+    """Read the probability of the last class off a finished total.
+
+    Args:
+        total: (K + 1, height, width) int32 as for `add_window`.
+        levels: (height, width) uint8, written: probability in steps of 1 / `LEVELS`, rounded;
+            `NO_CONFIDENCE` without valid data.
+    """
+    classes = total.shape[0] - 1
+    for i in range(total.shape[1]):
+        for j in range(total.shape[2]):
+            if total[classes, i, j] == 0:
+                levels[i, j] = NO_CONFIDENCE
+                continue
+            level = (np.int64(total[classes - 1, i, j]) * LEVELS + ONE // 2) // ONE
+            levels[i, j] = min(max(level, 0), LEVELS)

@@ -8,8 +8,10 @@ from typing import Any
 from nadir.config.experiments import ModelConfig
 from nadir.segmentation.dataset import TrainingData
 
-TASK = "land-cover segmentation"
+TASK = "segmentation"
 """What `model.yaml` calls the task of these models."""
+TASKS = (TASK, "land-cover segmentation")
+"""That and the name that older bundles give it."""
 
 
 def describe_model(data: TrainingData, cfg: ModelConfig, keys: dict[str, Any]) -> dict[str, Any]:

@@ -51,21 +51,28 @@ class RawRaster:
 
 
 class Mosaic:
-    """Finished class ids and confidence of a scene, and the totals that the next rows need.
+    """Finished layers of a scene, and the totals that the next rows need.
 
     Args:
         folder: Where the files lie; what an earlier run of the same prediction left is taken up.
         height: Rows of the scene.
         width: Columns of the scene.
+        probability: Whether to keep the probability of the last class, too.
 
     Attributes:
+        ids: Class ids.
+        confidence: Probability of that class, in percent.
+        probability: Probability of the last class in steps of 1 / `blend.LEVELS`, or None.
         done: Block rows that are complete; work goes on with the next.
     """
 
-    def __init__(self, folder: Path, height: int, width: int) -> None:
+    def __init__(self, folder: Path, height: int, width: int, probability: bool = False) -> None:
         self.folder = folder
         self.ids = RawRaster(folder / "ids.raw", height, width)
         self.confidence = RawRaster(folder / "confidence.raw", height, width)
+        self.probability = (
+            RawRaster(folder / "probability.raw", height, width) if probability else None
+        )
         # Two files take turns: the row that is under way reads one and writes the other, so that
         # what it reads is still there when it is cut short and begun anew.
         self._carried = [
@@ -74,6 +81,11 @@ class Mosaic:
         ]
         self._state = folder / "state.json"
         self.done: int = json.loads(self._state.read_text())["done"] if self._state.is_file() else 0
+
+    @property
+    def _layers(self) -> list[RawRaster]:
+        layers = [self.ids, self.confidence]
+        return layers if self.probability is None else [*layers, self.probability]
 
     def write_carried(self, offset: int, total: NDArray[np.int32]) -> None:
         """Keep the totals of unfinished rows for the next block row.
@@ -94,15 +106,15 @@ class Mosaic:
     def commit_row(self) -> None:
         """Count the block row under way as complete, for good."""
         with write_faults(self.folder):
-            for file in (self.ids.file, self.confidence.file, *self._carried):
+            for file in (*(layer.file for layer in self._layers), *self._carried):
                 os.fsync(file)
         self.done += 1
         write_json(self._state, {"done": self.done})
 
     def close(self) -> None:
         """Close all files."""
-        self.ids.close()
-        self.confidence.close()
+        for layer in self._layers:
+            layer.close()
         for file in self._carried:
             os.close(file)
 

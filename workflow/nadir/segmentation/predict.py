@@ -1,15 +1,19 @@
-"""A scene's map: predict, blend, and write class ids and confidence as cloud-optimized GeoTIFFs."""
+"""A scene's map: predict, blend, and write class ids and confidence as cloud-optimized GeoTIFFs.
+
+For two classes, the probability of the last one is written as well: where the second class begins
+is then for others to choose.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from nadir.config.classes import ClassTable
 from nadir.config.experiments import PredictConfig
@@ -20,16 +24,43 @@ from nadir.provenance.digest import file_digest
 from nadir.raster.cog import MapWriter, write_qml
 from nadir.raster.cube import Cube
 from nadir.raster.grid import Grid
-from nadir.segmentation.blend import NO_CONFIDENCE
+from nadir.segmentation.blend import LEVELS, NO_CONFIDENCE
 from nadir.segmentation.mosaic import Mosaic, RawRaster
 from nadir.segmentation.predictor import ForestPredictor, Predictor
-from nadir.segmentation.sliding import predict_scene
+from nadir.segmentation.sliding import Scene, Watch, WindowModel, predict_scene
+from nadir.segmentation.tta import views_of
 
 log = logging.getLogger(__name__)
 
-_MAP, _CONFIDENCE, _STYLE = "map.tif", "confidence.tif", "map.qml"
+MAP, CONFIDENCE, STYLE, PROBABILITY = "map.tif", "confidence.tif", "map.qml", "probability.tif"
+"""Names of what a prediction gives."""
+
 _COPY = 1024  # side of the windows in which finished pixels are copied
 _SAMPLE = 512  # side of the window on which the scale of the image is checked
+
+
+class Image(Scene, Protocol):
+    """What a map is made of: a cube, or a picture with the same face."""
+
+    @property
+    def path(self) -> Path:
+        """What messages name."""
+
+    @property
+    def bands(self) -> Sequence[str]:
+        """Names of the bands."""
+
+    @property
+    def dates(self) -> Sequence[str]:
+        """Names of the dates."""
+
+    @property
+    def scale(self) -> Mapping[str, float]:
+        """Date -> scale: reflectance = scale * (raw + offset)."""
+
+    @property
+    def offset(self) -> Mapping[str, float]:
+        """Date -> offset, in raw units."""
 
 
 def predict_map(
@@ -41,6 +72,7 @@ def predict_map(
     table: ClassTable | None = None,
     confidence_path: str | os.PathLike[str] | None = None,
     style_path: str | os.PathLike[str] | None = None,
+    probability_path: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
     code: str = "",
     progress: bool = True,
@@ -50,12 +82,15 @@ def predict_map(
     Args:
         cube: The imagery.
         predictor: The model.
-        cfg: Window, overlap and batch size. A per-pixel model needs no overlap and gets none.
+        cfg: Window, overlap, batch size and views. A per-pixel model needs no overlap and gets
+            none.
         map_path: The map to make: uint8 class ids, 0 where no date is valid.
         table: The model's classes with the colors that the map shows; by default the model's own.
         confidence_path: The confidence to make: uint8 percent, 255 where no date is valid; by
             default `confidence.tif` beside the map.
         style_path: The QGIS style to make; by default the map's name with `.qml`.
+        probability_path: The probability of the last of two classes to make: uint8, 250 for 1, 255
+            where no date is valid; by default it is not delivered.
         cache: Folder of kept predictions: an equal one is delivered in seconds, and one that was
             cut short goes on. By default nothing is kept.
         code: Fingerprint of the code, part of the key of what is kept.
@@ -68,10 +103,54 @@ def predict_map(
     """
     map_path = Path(map_path)
     outputs: dict[str, str | os.PathLike[str]] = {
-        _STYLE: Path(style_path) if style_path else map_path.with_suffix(".qml"),
-        _CONFIDENCE: Path(confidence_path) if confidence_path else map_path.with_name(_CONFIDENCE),
-        _MAP: map_path,  # last: it is what others wait for
+        STYLE: Path(style_path) if style_path else map_path.with_suffix(".qml"),
+        CONFIDENCE: Path(confidence_path) if confidence_path else map_path.with_name(CONFIDENCE),
+        MAP: map_path,  # last: it is what others wait for
     }
+    if probability_path is not None:
+        if not has_probability(predictor):
+            raise InputError(
+                predictor.folder,
+                f"one probability says nothing of {predictor.table.count} classes",
+                "Ask for it of a model of two classes; confidence.tif is there for any model.",
+            )
+        outputs = {PROBABILITY: probability_path, **outputs}
+    shown = shown_table(table, predictor)
+    parts = {"cube": cube.manifest.digest, "code": code, **prediction_parts(predictor, cfg, shown)}
+    with _slot(cache, map_path, parts) as slot:
+        if slot.result is None:
+            check_image(cube, predictor)
+            mosaic = Mosaic(slot.work, *cube.grid.shape, has_probability(predictor))
+            try:
+                predict_into(mosaic, cube, predictor, cfg, progress=progress)
+                with slot.store() as folder:
+                    write_layers(folder, mosaic, cube.grid, shown)
+            finally:
+                mosaic.close()
+        slot.deliver(outputs)
+
+
+def prediction_parts(predictor: Predictor, cfg: PredictConfig, table: ClassTable) -> dict[str, Any]:
+    """Return what a prediction depends on beside image and code, ready for JSON."""
+    return {
+        "kind": "prediction",
+        "bundle": [file_digest(predictor.folder / name) for name in (WEIGHTS, DESCRIPTION)],
+        "cfg": cfg.model_dump(mode="json"),
+        "colors": table.colors,
+    }
+
+
+def has_probability(predictor: Predictor) -> bool:
+    """Tell whether a model has the probability layer: whether it knows two classes."""
+    return predictor.table.count == 2
+
+
+def shown_table(table: ClassTable | None, predictor: Predictor) -> ClassTable:
+    """Return the classes with the colors that a map shows.
+
+    Raises:
+        InputError: When they are not the model's classes.
+    """
     shown = table or predictor.table
     if shown.colorless != predictor.table.colorless:
         raise InputError(
@@ -79,35 +158,52 @@ def predict_map(
             f"this model knows other classes ({', '.join(predictor.table.names[1:])})",
             "Name the classes that it was trained on.",
         )
-    parts: dict[str, Any] = {
-        "kind": "prediction",
-        "cube": cube.manifest.digest,
-        "bundle": [file_digest(predictor.folder / name) for name in (WEIGHTS, DESCRIPTION)],
-        "cfg": cfg.model_dump(mode="json"),
-        "colors": shown.colors,
-        "code": code,
-    }
-    with _slot(cache, map_path, parts) as slot:
-        if slot.result is None:
-            _check(cube, predictor)
-            mosaic = Mosaic(slot.work, *cube.grid.shape)
-            try:
-                predict_scene(
-                    cube,
-                    partial(predictor.predict, **_encoding(cube)),
-                    predictor.table.count,
-                    mosaic,
-                    window=cfg.window or predictor.tile,
-                    # What is said of a pixel alone is the same in every window.
-                    overlap=0.0 if isinstance(predictor, ForestPredictor) else cfg.overlap,
-                    batch_size=cfg.batch_size,
-                    progress=progress,
-                )
-                with slot.store() as folder:
-                    _write_rasters(folder, mosaic, cube.grid, shown)
-            finally:
-                mosaic.close()
-        slot.deliver(outputs)
+    return shown
+
+
+def predict_into(
+    mosaic: Mosaic,
+    image: Image,
+    predictor: Predictor,
+    cfg: PredictConfig,
+    *,
+    model: WindowModel | None = None,
+    watch: Watch | None = None,
+    progress: bool = False,
+) -> None:
+    """Predict an image into a mosaic: the one way in which all maps are made.
+
+    Args:
+        mosaic: Where the result goes; of the image's shape.
+        image: The imagery.
+        predictor: The model.
+        cfg: Window, overlap, batch size and views.
+        model: What answers windows in the predictor's place, as one that gathers the windows of
+            several images does; it must give what the predictor gives.
+        watch: As for `predict_scene`.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        NadirError: When the model gives numbers that are not finite.
+        OutputError: When the disk is full.
+    """
+    predict_scene(
+        image,
+        model or window_model(image, predictor, cfg),
+        predictor.table.count,
+        mosaic,
+        window=cfg.window or predictor.tile,
+        # What is said of a pixel alone is the same in every window.
+        overlap=0.0 if isinstance(predictor, ForestPredictor) else cfg.overlap,
+        batch_size=cfg.batch_size,
+        progress=progress,
+        watch=watch,
+    )
+
+
+def window_model(image: Image, predictor: Predictor, cfg: PredictConfig) -> WindowModel:
+    """Return the function from raw windows of an image to probabilities."""
+    return partial(predictor.predict, **_encoding(image), views=views_of(cfg))
 
 
 @contextmanager
@@ -127,31 +223,52 @@ def _slot(
             yield slot
 
 
-def _check(cube: Cube, predictor: Predictor) -> None:
-    """See that an image fits the model, before anything is predicted."""
-    name = cube.path
-    predictor.check(name, cube.bands, len(cube.dates))
-    height, width = cube.grid.shape
+def check_image(image: Image, predictor: Predictor) -> None:
+    """See that an image fits the model, before anything is predicted.
+
+    Raises:
+        InputError: When its bands, dates or scale are not the model's.
+    """
+    name = image.path
+    predictor.check(name, image.bands, len(image.dates))
+    height, width = image.grid.shape
     y, x = (max(0, (length - _SAMPLE) // 2) for length in (height, width))
-    raw, valid = cube.read(y, x, min(_SAMPLE, height), min(_SAMPLE, width))
-    predictor.check_scale(name, raw, valid, **_encoding(cube))
+    raw, valid = image.read(y, x, min(_SAMPLE, height), min(_SAMPLE, width))
+    predictor.check_scale(name, raw, valid, **_encoding(image))
 
 
-def _encoding(cube: Cube) -> dict[str, Any]:
-    """Return scale and offset of a cube in the order of its dates."""
+def _encoding(image: Image) -> dict[str, Any]:
+    """Return scale and offset of an image in the order of its dates."""
     return {
-        "scale": [cube.scale[date] for date in cube.dates],
-        "offset": [cube.offset[date] for date in cube.dates],
+        "scale": [image.scale[date] for date in image.dates],
+        "offset": [image.offset[date] for date in image.dates],
     }
 
 
-def _write_rasters(folder: Path, mosaic: Mosaic, grid: Grid, table: ClassTable) -> None:
-    """Turn a finished mosaic into the files that are delivered."""
-    with MapWriter(folder / _MAP, grid, table=table, nodata=0) as writer:
-        _copy(mosaic.ids, writer)
-    with MapWriter(folder / _CONFIDENCE, grid, nodata=NO_CONFIDENCE) as writer:
+def write_layers(folder: Path, mosaic: Mosaic, grid: Grid, table: ClassTable) -> None:
+    """Turn a finished mosaic into the files that are delivered, the map last.
+
+    Args:
+        folder: Where to write.
+        mosaic: What was predicted.
+        grid: Of the image.
+        table: Classes with the colors that the map shows.
+
+    Raises:
+        OutputError: When the disk is full or not writable.
+    """
+    if mosaic.probability is not None:
+        options: dict[str, Any] = {
+            "tags": {"SCALE": f"1/{LEVELS}"},
+            "description": f"probability of {table.names[-1]}",
+        }
+        with MapWriter(folder / PROBABILITY, grid, nodata=NO_CONFIDENCE, **options) as writer:
+            _copy(mosaic.probability, writer)
+    with MapWriter(folder / CONFIDENCE, grid, nodata=NO_CONFIDENCE) as writer:
         _copy(mosaic.confidence, writer)
-    write_qml(folder / _STYLE, table)
+    write_qml(folder / STYLE, table)
+    with MapWriter(folder / MAP, grid, table=table, nodata=0) as writer:
+        _copy(mosaic.ids, writer)
 
 
 def _copy(source: RawRaster, writer: MapWriter) -> None:

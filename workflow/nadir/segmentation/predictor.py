@@ -22,8 +22,10 @@ from nadir.learn.bundle import (
     load_bundle,
     load_description,
 )
-from nadir.segmentation.describe import TASK
+from nadir.segmentation.describe import TASKS
 from nadir.segmentation.normalize import Statistics, gain_and_bias, normalize
+from nadir.segmentation.tta import PLAIN, View
+from nadir.tiles.augment import inverse
 
 if TYPE_CHECKING:
     import torch
@@ -128,6 +130,7 @@ class Predictor(ABC):
         valid: np.ndarray,
         scale: Sequence[float],
         offset: Sequence[float],
+        views: Sequence[View] = PLAIN,
     ) -> np.ndarray:
         """Return the probability of each class at each pixel of some windows.
 
@@ -136,11 +139,23 @@ class Predictor(ABC):
             valid: bool (n, date, h, w).
             scale: By date: reflectance = scale * (raw + offset).
             offset: By date, in raw units.
+            views: What the answer is averaged over; a model of single pixels needs no views.
 
         Returns:
             float32 (n, K, h, w); sums to 1 over K. Also where nothing is valid (the caller masks).
         """
         gain, bias = gain_and_bias(self.statistics, scale, offset)
+        return self._averaged(raw, valid, gain, bias, views)
+
+    def _averaged(
+        self,
+        raw: np.ndarray,
+        valid: np.ndarray,
+        gain: np.ndarray,
+        bias: np.ndarray,
+        views: Sequence[View],
+    ) -> np.ndarray:
+        """Return the mean over views, float32 (n, K, h, w)."""
         return self._probabilities(raw, valid, gain, bias)
 
     @abstractmethod
@@ -180,11 +195,38 @@ class NetworkPredictor(Predictor):
     def _probabilities(
         self, raw: np.ndarray, valid: np.ndarray, gain: np.ndarray, bias: np.ndarray
     ) -> np.ndarray:
+        return self._averaged(raw, valid, gain, bias, PLAIN)
+
+    def _averaged(
+        self,
+        raw: np.ndarray,
+        valid: np.ndarray,
+        gain: np.ndarray,
+        bias: np.ndarray,
+        views: Sequence[View],
+    ) -> np.ndarray:
         import torch
 
         values = torch.from_numpy(normalize(raw, valid, gain, bias)).to(self.device)
         with torch.inference_mode():
-            return self.model(values).float().softmax(dim=1).cpu().numpy()
+            total = self._seen(values, views[0])
+            for view in views[1:]:
+                total += self._seen(values, view)
+            if len(views) > 1:
+                total /= len(views)
+            return total.cpu().numpy()
+
+    def _seen(self, values: torch.Tensor, view: View) -> torch.Tensor:
+        """Return what one view of normalized windows gives, turned and scaled back."""
+        from nadir.segmentation.turning import resize, turn
+
+        shown = resize(turn(values, view.symmetry), view.scale)
+        answer = self.model(shown).float().softmax(dim=1)
+        height, width = values.shape[-2:]
+        sides = (width, height) if view.symmetry % 2 else (height, width)  # odd turns swap them
+        if answer.shape[-2:] != sides:
+            answer = resize(answer, sides)
+        return turn(answer, inverse(view.symmetry))
 
 
 class ForestPredictor(Predictor):
@@ -242,10 +284,10 @@ def load_predictor(
     """
     bundle = load_bundle(folder)
     path = bundle.folder / DESCRIPTION
-    if bundle.description.get("task") != TASK:
+    if bundle.description.get("task") not in TASKS:
         raise InputError(
             path,
-            f"a model for {bundle.description.get('task')!r}, not for {TASK!r}",
+            f"a model for {bundle.description.get('task')!r}, not for {TASKS[0]!r}",
             "Give another model.",
         )
     try:

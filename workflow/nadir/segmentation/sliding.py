@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from nadir.errors import NadirError
 from nadir.raster.grid import Grid
-from nadir.segmentation.blend import add_window, decide
+from nadir.segmentation.blend import add_window, decide, last_probability
 from nadir.segmentation.mosaic import Mosaic
 from nadir.segmentation.prefetch import prefetch
 from nadir.segmentation.windows import Axis, Block
@@ -48,6 +48,9 @@ class Scene(Protocol):
 
 WindowModel: TypeAlias = Callable[[NDArray[np.uint16], NDArray[np.bool_]], NDArray[np.float32]]
 """Raw windows (n, date, band, h, w) and validity (n, date, h, w) -> probabilities (n, K, h, w)."""
+
+Watch: TypeAlias = Callable[[int, int], None]
+"""(windows done, windows in all) -> nothing."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ def predict_scene(
     batch_size: int,
     block_bytes: int = BLOCK_BYTES,
     progress: bool = True,
+    watch: Watch | None = None,
 ) -> None:
     """Predict a scene into a mosaic, going on where an earlier run was cut short.
 
@@ -123,6 +127,8 @@ def predict_scene(
         block_bytes: Memory of the running total; the result does not depend on it, but a model
             whose output for a window depends on its batch may differ in the last bits.
         progress: Whether to show a progress bar.
+        watch: Called before each batch. What it raises ends the prediction; a later call goes on
+            with the row of blocks that it was at.
 
     Raises:
         NadirError: When the model gives numbers that are not finite.
@@ -141,8 +147,10 @@ def predict_scene(
         disable=not progress,
     ) as bar:
         for number in range(mosaic.done, len(layout.row_blocks)):
-            _predict_row(scene, model, classes, mosaic, layout, number, batch_size, bar)
+            _predict_row(scene, model, classes, mosaic, layout, number, batch_size, bar, watch)
             mosaic.commit_row()
+        if watch is not None:
+            watch(layout.count, layout.count)
 
 
 def _predict_row(
@@ -154,10 +162,15 @@ def _predict_row(
     number: int,
     batch_size: int,
     bar: tqdm,
+    watch: Watch | None,
 ) -> None:
     """Predict one row of blocks."""
     block_row = _BlockRow(classes, mosaic, layout, number)
+    passed = layout.row_blocks[number].first * len(layout.columns.starts)
     for batch in prefetch(_batches(scene, layout, layout.row_blocks[number], batch_size)):
+        if watch is not None:
+            watch(passed, layout.count)
+        passed += batch.passed
         if batch.places:
             answers = model(_filled(batch.raw, batch_size), _filled(batch.valid, batch_size))
             for place, answer, mask in zip(batch.places, answers, batch.valid, strict=False):
@@ -269,6 +282,10 @@ class _BlockRow:
         decide(self.total[:, :height, :width], ids, confidence)
         self.mosaic.ids.write(row.begin, block.begin, ids)
         self.mosaic.confidence.write(row.begin, block.begin, confidence)
+        if self.mosaic.probability is not None:
+            levels = np.empty((height, width), np.uint8)
+            last_probability(self.total[:, :height, :width], levels)
+            self.mosaic.probability.write(row.begin, block.begin, levels)
         self.mosaic.write_carried(self._offset(block), self.total[:, height:, :width])
         from_left = self.total[:, :, width:].copy()
         self.current += 1

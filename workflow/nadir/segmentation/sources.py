@@ -17,7 +17,7 @@ import torch
 
 from nadir.segmentation.normalize import Statistics
 from nadir.segmentation.patches import Scene, Window, affine_of
-from nadir.tiles.augment import parts
+from nadir.segmentation.turning import turn
 
 _STRIP = 512
 _AHEAD = 3
@@ -196,13 +196,6 @@ class StoredSource(Source):
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown(cancel_futures=True)
-
-
-def turn(array: torch.Tensor, symmetry: int) -> torch.Tensor:
-    """Return (..., h, w) under a symmetry of `nadir.tiles.augment`."""
-    turns, mirrored = parts(symmetry)
-    flipped = torch.flip(array, (-1,)) if mirrored else array
-    return torch.rot90(flipped, turns, (-2, -1))
 
 
 def bounding_boxes(windows: Sequence[Window]) -> dict[int, tuple[int, int, int, int]]:

@@ -1,0 +1,33 @@
+"""Turning and rescaling tensors of pixels, for training and for prediction alike."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as functional
+
+from nadir.tiles.augment import parts
+
+
+def turn(array: torch.Tensor, symmetry: int) -> torch.Tensor:
+    """Return (..., h, w) under a symmetry of `nadir.tiles.augment`."""
+    if not symmetry:
+        return array
+    turns, mirrored = parts(symmetry)
+    flipped = torch.flip(array, (-1,)) if mirrored else array
+    return torch.rot90(flipped, turns, (-2, -1))
+
+
+def resize(values: torch.Tensor, to: float | tuple[int, int]) -> torch.Tensor:
+    """Return float (n, channels, h, w) resampled bilinearly, without aliasing when made smaller.
+
+    Args:
+        values: What to resample.
+        to: A factor on both sides (1 changes nothing), or the sides themselves.
+    """
+    height, width = values.shape[-2:]
+    sides = to if isinstance(to, tuple) else (round(height * to), round(width * to))
+    if sides == (height, width):
+        return values
+    return functional.interpolate(
+        values, size=sides, mode="bilinear", align_corners=False, antialias=True
+    )
