@@ -185,7 +185,7 @@ def _write_truth(
     )
     write_json(folder / "labels" / f"{tile.name}.geojson", to_geojson(drawn))
     true_mask = draw_mask(truth, cfg.size_px, grid)
-    return _describe_tile(tile, bounds, epoch, truth, labels, (true_mask, mask))
+    return _describe_tile(tile, bounds, epoch, whole, labels, (true_mask, mask))
 
 
 def draw_mask(table: gpd.GeoDataFrame, side: int, grid: Affine) -> NDArray[np.uint8]:
@@ -214,7 +214,7 @@ def to_geojson(table: gpd.GeoDataFrame) -> dict[str, Any]:
     features = [
         {
             "type": "Feature",
-            "properties": {"id": int(key)},
+            "properties": {"building": int(key)},
             "geometry": {
                 "type": "Polygon",
                 "coordinates": [
@@ -223,7 +223,7 @@ def to_geojson(table: gpd.GeoDataFrame) -> dict[str, Any]:
                 ],
             },
         }
-        for key, shape in zip(table["id"], shapes, strict=True)
+        for key, shape in zip(table["building"], shapes, strict=True)
     ]
     return {"type": "FeatureCollection", "features": features}
 
@@ -236,7 +236,10 @@ def _describe_tile(
     labels: Labels,
     masks: tuple[np.ndarray, np.ndarray],
 ) -> dict[str, Any]:
-    """Return what `aerial.json` says of a tile; `masks` are of the truth and of the labels."""
+    """Return what `aerial.json` says of a tile.
+
+    `truth` and `labels` are not cut at its edge; `masks` are drawn from the one and the other.
+    """
     true, drawn = (mask > 0 for mask in masks)
     faults = labels.table["fault"]
     off = np.hypot(labels.table["east"], labels.table["north"])
@@ -244,7 +247,7 @@ def _describe_tile(
         "city": tile.city,
         "bounds": bounds,
         "sun": {"azimuth": round(epoch.azimuth, 3), "elevation": round(epoch.elevation, 3)},
-        "buildings": int(truth["id"].nunique()),
+        "buildings": int(truth["building"].nunique()),
         "courtyards": sum(len(shape.interiors) for shape in truth.geometry),
         "built_share": float(true.mean()),
         "labels": {
@@ -273,5 +276,7 @@ def _describe(world: World, cfg: AerialConfig, tiles: dict[str, dict[str, Any]])
             for city in cfg.city_names
         },
         "tiles": tiles,
+        "buildings": sum(tile["buildings"] for tile in tiles.values()),
+        "courtyards": sum(tile["courtyards"] for tile in tiles.values()),
         "labels": {**counts, "iou": float(np.mean([item["iou"] for item in labels]))},
     }

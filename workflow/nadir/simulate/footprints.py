@@ -106,15 +106,15 @@ def true_footprints(world: World, epoch: Epoch, bounds: Bounds) -> gpd.GeoDataFr
         bounds: Left, bottom, right, top in the world's CRS.
 
     Returns:
-        One polygon a row (not clipped), in the world's CRS, sorted by `id`: `id` (int64, the value
-        of `aerial.Aerial.owner`; parts of one roof share it), `height` (m, of the ridge), `roof`
-        (see `ROOFS`).
+        One polygon a row (not clipped), in the world's CRS, with `building` (int64, the value of
+        `aerial.Aerial.owner`; parts of one roof share it), by which rows are sorted, `height` (m,
+        of the ridge) and `roof` (see `ROOFS`).
     """
     table = standing(world, epoch, *window_of(world, bounds))
     shapes, index = visible_parts(outlines(world, table))
     frame = gpd.GeoDataFrame(
         {
-            "id": owner_keys(table)[index].astype(np.int64),
+            "building": owner_keys(table)[index].astype(np.int64),
             "height": table[index, HEIGHT],
             "roof": [ROOFS[int(code)] for code in table[index, ROOF]],
         },
@@ -122,7 +122,7 @@ def true_footprints(world: World, epoch: Epoch, bounds: Bounds) -> gpd.GeoDataFr
         crs=world.cfg.crs,
     )
     near = shapely.intersects(frame.geometry.to_numpy(), shapely.box(*bounds))
-    return frame[near].sort_values("id", kind="stable", ignore_index=True)
+    return frame[near].sort_values("building", kind="stable", ignore_index=True)
 
 
 def clip_to(frame: gpd.GeoDataFrame, bounds: Bounds) -> gpd.GeoDataFrame:

@@ -42,9 +42,9 @@ class Labels:
     """Labels that touch a window.
 
     Attributes:
-        table: One polygon a row (not clipped), in the world's CRS: `id` (int64, of the building, of
-            the first of two), `fault` (see `SHIFTED`), `east`, `north` (displacement in metres).
-        omitted: (n,) int64 ids of standing buildings in the window that have no label.
+        table: One polygon a row (not clipped), in the world's CRS: `building` (int64; the first
+            of two), `fault` (see `SHIFTED`), `east`, `north` (displacement in metres).
+        omitted: (n,) int64 keys of standing buildings in the window that have no label.
     """
 
     table: gpd.GeoDataFrame
@@ -133,11 +133,11 @@ def label_window(world: World, epoch: Epoch, cfg: AerialConfig, bounds: Bounds) 
     keys = (building_hashes(table) & np.uint64(0xFFFFFFFF)).astype(np.int64)
     drawn = ~omitted & ~shapely.is_empty(shapes)
     labels = _draw(world, cfg, table[drawn], shapes[drawn], hashes[drawn], present[drawn])
-    labels.insert(0, "id", keys[drawn][labels.pop("index")])
+    labels.insert(0, "building", keys[drawn][labels.pop("index")])
     window = shapely.box(*bounds)
     near = shapely.intersects(labels.geometry.to_numpy(), window)
     missing = np.unique(keys[omitted & shapely.intersects(shapes, window)])
-    return Labels(labels[near].sort_values("id", kind="stable", ignore_index=True), missing)
+    return Labels(labels[near].sort_values("building", kind="stable", ignore_index=True), missing)
 
 
 def _salted(table: NDArray[np.float64], salt: np.uint64) -> NDArray[np.uint64]:
