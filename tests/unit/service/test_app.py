@@ -25,6 +25,7 @@ def bare(name="bare", ready=True, page=None):
         page=page,
         router=lambda: APIRouter(prefix=f"/{name}"),
         ready=lambda: ready,
+        start=lambda context: None,
         describe=lambda: {"loaded": []},
         close=lambda: None,
     )

@@ -35,7 +35,7 @@ async def refuse(request: Request):
 
 slow = SimpleNamespace(
     name="slow", title="Slow", page=None, router=lambda: router, ready=lambda: True,
-    describe=dict, close=lambda: None,
+    start=lambda context: None, describe=dict, close=lambda: None,
 )
 place = listen("127.0.0.1", 0)
 print(place.getsockname()[1], flush=True)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
+from nadir.cli.options import device
 from nadir.errors import InputError
 from nadir.service.app import create_app
 from nadir.service.context import Capability
@@ -23,6 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     default = Settings()
     parser.add_argument(
+        "bundles",
+        nargs="*",
+        metavar="BUNDLE",
+        help="[NAME=]FOLDER of a segmentation model's bundle, or its address in an object store; "
+        "without a name it is called like its experiment",
+    )
+    parser.add_argument(
         "--localize",
         action="append",
         default=[],
@@ -37,6 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="PATH",
         help="photos, or folders of photos, that the page of /localize offers to try",
+    )
+    parser.add_argument(
+        "--segment-examples",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="PATH",
+        help="images, or folders of images, that the page of /segment offers to try",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s)")
     parser.add_argument("--port", default=8000, type=int, help="port; 0 takes a free one")
@@ -61,6 +79,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--queue", default=default.queue, type=int, help="requests that may wait (%(default)s)"
     )
+    parser.add_argument(
+        "--threads",
+        default=os.cpu_count() or 1,
+        type=int,
+        help="CPU threads of models (%(default)s)",
+    )
+    _add_job_arguments(parser.add_argument_group("jobs of /segment"), default)
+
+
+def _add_job_arguments(group: argparse._ArgumentGroup, default: Settings) -> None:
+    """Add the options of images that are too large for one request."""
+    group.add_argument(
+        "--state",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of uploads, jobs and results (by default ~/.local/state/nadir/service)",
+    )
+    group.add_argument(
+        "--direct-megapixels",
+        default=default.direct_pixels / 2**20,
+        type=float,
+        help="largest image answered at once, in 1024 x 1024 pixels (%(default)s)",
+    )
+    group.add_argument(
+        "--max-upload-gigabytes",
+        default=default.job_bytes / 2**30,
+        type=float,
+        help="largest upload (%(default)s)",
+    )
+    group.add_argument(
+        "--max-disk-gigabytes",
+        default=default.stored_bytes / 2**30,
+        type=float,
+        help="most that uploads and results may fill (%(default)s)",
+    )
+    group.add_argument(
+        "--keep-hours",
+        default=default.keep_seconds / 3600,
+        type=float,
+        help="how long results stay (%(default)s)",
+    )
+    group.add_argument(
+        "--job-queue", default=default.job_queue, type=int, help="jobs that may wait (%(default)s)"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -71,9 +133,22 @@ def run(options: argparse.Namespace) -> None:
         seconds=options.seconds,
         workers=options.workers,
         queue=options.queue,
+        direct_pixels=round(options.direct_megapixels * 2**20),
+        job_bytes=round(options.max_upload_gigabytes * 2**30),
+        stored_bytes=round(options.max_disk_gigabytes * 2**30),
+        keep_seconds=options.keep_hours * 3600,
+        job_queue=options.job_queue,
         api_key=read_api_key(),
     )
-    app = create_app(settings, _capabilities(options))
+    with ExitStack() as held:
+        _serve(options, settings, _capabilities(options, held))
+
+
+def _serve(
+    options: argparse.Namespace, settings: Settings, capabilities: Sequence[Capability]
+) -> None:
+    """Serve capabilities until told to stop."""
+    app = create_app(settings, capabilities)
     place = listen(options.host, options.port)
     shown = f"[{options.host}]" if ":" in options.host else options.host
     print(f"nadir serves at http://{shown}:{place.getsockname()[1]}/ (Ctrl+C stops it)", flush=True)
@@ -82,11 +157,43 @@ def run(options: argparse.Namespace) -> None:
     serve(app, place, grace=settings.seconds)
 
 
-def _capabilities(options: argparse.Namespace) -> list[Capability]:
-    """Return what the options ask for, loaded."""
-    if not options.localize:
-        raise InputError("--localize", "there is nothing to serve", "Give a localiser's folder.")
-    return [Localize(_locators(options.localize), find_photos(options.examples))]
+def _capabilities(options: argparse.Namespace, held: ExitStack) -> list[Capability]:
+    """Return what the options ask for, loaded.
+
+    Args:
+        options: The command's.
+        held: Keeps the device of models as long as the service runs.
+    """
+    found: list[Capability] = []
+    if options.bundles:
+        found.append(_segment(options, held))
+    if options.localize:
+        found.append(Localize(_locators(options.localize), find_photos(options.examples)))
+    if not found:
+        raise InputError(
+            "serve",
+            "there is nothing to serve",
+            "Give a model's bundle, or a localiser's folder: --localize.",
+        )
+    return found
+
+
+def _segment(options: argparse.Namespace, held: ExitStack) -> Capability:
+    """Load segmentation models; only here is what they compute with imported."""
+    from nadir.learn.devices import lease
+    from nadir.service.catalog import load_models
+    from nadir.service.segment import Segment
+
+    place = held.enter_context(lease(device()))
+    models = load_models(options.bundles, place, options.threads)
+    return Segment(models, options.state or state_folder(), find_photos(options.segment_examples))
+
+
+def state_folder(environment: Mapping[str, str] | None = None) -> Path:
+    """Return where jobs are kept by default: in the user's folder of states (XDG)."""
+    variables = os.environ if environment is None else environment
+    base = variables.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "nadir" / "service"
 
 
 def _locators(folders: Sequence[Path]) -> list[Locator]:

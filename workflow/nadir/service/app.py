@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -37,8 +38,9 @@ def create_app(settings: Settings, capabilities: Sequence[Capability]) -> FastAP
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        context.start()
         yield
-        context.close()
+        await asyncio.to_thread(context.close)
 
     app = FastAPI(
         title="nadir",
@@ -63,7 +65,12 @@ def create_app(settings: Settings, capabilities: Sequence[Capability]) -> FastAP
             _add_page(app, f"/{capability.name}", capability.page)
     _add_front(app, [item for item in capabilities if item.page])
     app.mount("/pages", StaticFiles(directory=PAGES), name="pages")
-    app.add_middleware(Observer, registry=context.registry, max_bytes=settings.max_bytes)
+    app.add_middleware(
+        Observer,
+        registry=context.registry,
+        max_bytes=settings.max_bytes,
+        larger={"/segment": settings.job_bytes, "/jobs": settings.job_bytes},
+    )
     return app
 
 

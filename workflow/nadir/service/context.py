@@ -34,6 +34,9 @@ class Capability(Protocol):
     def router(self) -> APIRouter:
         """Return its addresses."""
 
+    def start(self, context: Context) -> None:
+        """Begin, before the first request; it may count in the context's registry."""
+
     def ready(self) -> bool:
         """Whether it can answer now."""
 
@@ -54,6 +57,7 @@ class Context:
         registry: Its metrics.
         work: Threads for heavy work.
         reads: Threads for tiles and pictures.
+        pool_metrics: What is counted of pools.
         stopping: Whether it was told to stop.
     """
 
@@ -63,9 +67,15 @@ class Context:
     stopping: bool = False
 
     def __post_init__(self) -> None:
-        given, metrics = self.settings, PoolMetrics(self.registry)
+        given, self.pool_metrics = self.settings, PoolMetrics(self.registry)
+        metrics = self.pool_metrics
         self.work = Pool("work", given.workers, given.queue, given.seconds, metrics)
         self.reads = Pool("reads", given.readers, given.read_queue, given.seconds, metrics)
+
+    def start(self) -> None:
+        """Let every capability begin."""
+        for capability in self.capabilities:
+            capability.start(self)
 
     def ready(self) -> bool:
         """Whether every capability can answer."""

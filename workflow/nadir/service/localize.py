@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import logging
 import os
 import time
 from collections.abc import Sequence
@@ -16,24 +14,19 @@ from fastapi import APIRouter, Request
 from fastapi import Path as InPath
 from fastapi.responses import Response
 from numpy.typing import NDArray
-from PIL import Image
 from rasterio.crs import CRS
 
-from nadir.errors import InputError, did_you_mean
+from nadir.errors import InputError
 from nadir.raster.grid import Grid
 from nadir.service.answers import LocalizeAnswer, Located, describe_answer
 from nadir.service.context import Context, context_of
+from nadir.service.examples import Examples, unknown
 from nadir.service.metrics import Counter, Registry
 from nadir.service.photos import open_photo, read_upload
+from nadir.service.pictures import PNG, picture
 from nadir.service.problems import Problem, documented
 from nadir.service.pyramid import TILE, Pyramid, encode_png
 
-log = logging.getLogger(__name__)
-
-MOST_EXAMPLES = 12
-"""Examples that are offered at most."""
-_THUMBNAIL = 192
-_PNG = {200: {"content": {"image/png": {}}, "description": "A picture."}}
 _FORM = {
     "requestBody": {
         "required": True,
@@ -108,8 +101,11 @@ class Localize:
                 "localize", "substrates need different names", "Give each substrate once."
             )
         self.pyramids = {name: Pyramid(item.substrate) for name, item in self.locators.items()}
-        self.examples = {path.stem: path for path in list(examples)[:MOST_EXAMPLES]}
+        self.examples = Examples(self.name, examples)
         self._answers: Counter | None = None
+
+    def start(self, context: Context) -> None:
+        """Do nothing more: locators come loaded."""
 
     def ready(self) -> bool:
         """Whether it can answer: locators come loaded."""
@@ -119,7 +115,7 @@ class Localize:
         """Return the substrates and the examples."""
         return {
             "substrates": [self._substrate(name) for name in self.locators],
-            "examples": list(self.examples),
+            "examples": self.examples.names,
         }
 
     def close(self) -> None:
@@ -129,9 +125,9 @@ class Localize:
 
     def router(self) -> APIRouter:
         """Return its addresses."""
-        router = APIRouter(prefix="/localize", tags=["localize"])
+        router = APIRouter(tags=["localize"])
         router.add_api_route(
-            "",
+            "/localize",
             self.locate,
             methods=["POST"],
             response_model=LocalizeAnswer,
@@ -142,13 +138,13 @@ class Localize:
         pictures: dict[str, Any] = {
             "methods": ["GET"],
             "response_class": Response,
-            "responses": {**_PNG, **documented(401, 404, 429)},
+            "responses": {**PNG, **documented(401, 404, 429)},
         }
-        router.add_api_route("/substrates", self.list_substrates, methods=["GET"])
-        router.add_api_route("/substrates/{name}/preview.png", self.preview, **pictures)
-        router.add_api_route("/substrates/{name}/tiles/{z}/{x}/{y}.png", self.tile, **pictures)
-        router.add_api_route("/examples/{name}", self.example, **pictures)
-        router.add_api_route("/examples/{name}/thumbnail.png", self.thumbnail, **pictures)
+        router.add_api_route("/localize/substrates", self.list_substrates, methods=["GET"])
+        one = "/localize/substrates/{name}"
+        router.add_api_route(f"{one}/preview.png", self.preview, **pictures)
+        router.add_api_route(f"{one}/tiles/{{z}}/{{x}}/{{y}}.png", self.tile, **pictures)
+        self.examples.add_to(router)
         return router
 
     async def locate(self, request: Request) -> LocalizeAnswer:
@@ -171,7 +167,7 @@ class Localize:
     async def preview(self, request: Request, name: Name) -> Response:
         """Return a picture of a whole substrate, no longer than 1024 pixels."""
         pyramid = self.pyramids[self._locator(name).name]
-        return await _picture(context_of(request), lambda: encode_png(pyramid.preview()))
+        return await picture(context_of(request), lambda: encode_png(pyramid.preview()))
 
     async def tile(self, request: Request, name: Name, z: Index, x: Index, y: Index) -> Response:
         """Return a tile of 256 x 256 pixels; at the deepest level, the substrate's own pixels."""
@@ -183,33 +179,15 @@ class Localize:
                 f"substrate {name!r} has no tile {z}/{x}/{y}",
                 "Tiles span 256 * 2^(levels - z) pixels; /localize/substrates tells `levels`.",
             )
-        return await _picture(context_of(request), lambda: encode_png(pyramid.tile(z, x, y)))
-
-    async def example(self, request: Request, name: Name) -> Response:
-        """Return an example photo, as it lies on disk."""
-        path = self._example(name)
-        kind = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
-        data = await context_of(request).reads.run(path.read_bytes)
-        return Response(data, media_type=kind.get(path.suffix.lower(), "image/tiff"))
-
-    async def thumbnail(self, request: Request, name: Name) -> Response:
-        """Return a small picture of an example photo."""
-        context, path = context_of(request), self._example(name)
-        return await _picture(context, lambda: _small(path, context.settings.max_pixels))
+        return await picture(context_of(request), lambda: encode_png(pyramid.tile(z, x, y)))
 
     def _locator(self, name: str | None) -> Locator:
         """Return the locator of a name, the first where there is none."""
         if not name:
             return next(iter(self.locators.values()))
         if name not in self.locators:
-            raise _unknown("substrate", name, list(self.locators))
+            raise unknown("substrate", name, list(self.locators))
         return self.locators[name]
-
-    def _example(self, name: str) -> Path:
-        """Return the file of an example."""
-        if name not in self.examples:
-            raise _unknown("example", name, list(self.examples))
-        return self.examples[name]
 
     def _counter(self, registry: Registry) -> Counter:
         """Return the counter of answers."""
@@ -256,33 +234,3 @@ def _locate(locator: Locator, data: bytes, max_pixels: int) -> LocalizeAnswer:
     seconds = time.perf_counter() - start
     size = (photo.shape[1], photo.shape[0])
     return describe_answer(located, locator.name, locator.grid, size, seconds)
-
-
-async def _picture(context: Context, make: Any) -> Response:
-    """Make a PNG in a thread and return it, to be kept by the browser for an hour."""
-    try:
-        data = await context.reads.run(make)
-    except InputError as error:
-        log.error("%s", error)
-        raise Problem(
-            500, "unreadable-raster", "the raster cannot be read", "Tell whoever runs the service."
-        ) from error
-    return Response(
-        data, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"}
-    )
-
-
-def _small(path: Path, max_pixels: int) -> bytes:
-    """Return a small PNG of a photo."""
-    image = Image.fromarray(open_photo(path.read_bytes(), max_pixels))
-    image.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def _unknown(kind: str, name: str, known: list[str]) -> Problem:
-    """Return the problem of a name that nothing has."""
-    shown = ", ".join(known[:20]) or "none"
-    detail = f"there is no {kind} {name[:80]!r}{did_you_mean(name[:80], known)}"
-    return Problem(404, f"no-{kind}", detail, f"Known are: {shown}.")

@@ -7,7 +7,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from nadir.service.metrics import Counter, Histogram, Registry
@@ -47,10 +47,13 @@ class Observer:
         max_bytes: Largest body of a request. As much again of an unread upload is taken before an
             error is sent: a connection closed on unread data is reset, and the client would never
             see the answer.
+        larger: Path -> largest body of a request there, where more may come.
     """
 
-    def __init__(self, app: App, registry: Registry, max_bytes: int) -> None:
-        self.app, self.max_bytes = app, max_bytes
+    def __init__(
+        self, app: App, registry: Registry, max_bytes: int, larger: Mapping[str, int] | None = None
+    ) -> None:
+        self.app, self.max_bytes, self.larger = app, max_bytes, dict(larger or {})
         self.requests = registry.add(
             Counter("nadir_http_requests_total", "Requests.", ("method", "route", "status"))
         )
@@ -63,7 +66,8 @@ class Observer:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send, self.max_bytes)
+        most = self.larger.get(scope["path"], self.max_bytes)
+        exchange = _Exchange(scope, receive, send, most)
         try:
             await self.app(scope, exchange.receive, exchange.send)
         except Exception:

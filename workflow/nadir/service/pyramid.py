@@ -42,6 +42,9 @@ class Pyramid:
             percentile; red, green and blue where bands are marked so, else the first three, or
             one as gray.
 
+    Attributes:
+        bands: Numbers of the bands that are shown, counted from 1.
+
     Raises:
         InputError: When it cannot be read, or is very large and has no overviews.
     """
@@ -52,7 +55,7 @@ class Pyramid:
         self._handles = Handles(self.path)
         dataset = self._handles.get()
         self.width, self.height = dataset.width, dataset.height
-        self._bands = _display_bands(dataset)
+        self.bands = _display_bands(dataset)
         self._plain = dataset.dtypes[0] == "uint8"
         self._masked = MaskFlags.all_valid not in dataset.mask_flag_enums[0]
         largest = max(self.width, self.height)
@@ -92,7 +95,7 @@ class Pyramid:
             span = TILE * factor
             top, left = y * span, x * span
             window = (top, left, min(span, self.height - top), min(span, self.width - left))
-            part = self._painted(*self._read(*window, factor))
+            part = self.paint(*self._read(*window, factor))
         tile[: part.shape[0], : part.shape[1]] = part
         return tile
 
@@ -117,8 +120,8 @@ class Pyramid:
                 self._kept = self._paint(values, valid)
             return self._kept
 
-    def _painted(self, values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        """Return values as RGBA; the stretch comes from the overview."""
+    def paint(self, values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """Return values (h, w, 3) of `bands` as RGBA (h, w, 4); the stretch is the overview's."""
         if not self._plain:
             self._overview()
         return self._paint(values, valid)
@@ -168,7 +171,7 @@ class Pyramid:
         same = out == (window.height, window.width)
         how = Resampling.nearest if same else Resampling.average
         bands = dataset.read(
-            self._bands, window=window, out_shape=(len(self._bands), *out), resampling=how
+            self.bands, window=window, out_shape=(len(self.bands), *out), resampling=how
         )
         values = np.moveaxis(np.broadcast_to(bands, (3, *out)), 0, 2).astype(np.float32)
         if not self._masked:

@@ -32,6 +32,15 @@ class Settings:
         readers: Tiles and pictures read at the same time.
         read_queue: Requests for tiles that may wait.
         api_key: What `X-API-Key` must hold; None asks for no key.
+        direct_pixels: Largest image that `/segment` answers at once; larger ones become jobs.
+        direct_queue: Requests to `/segment` and `/jobs` that may wait or be under way.
+        job_bytes: Largest upload to `/segment` and `/jobs`, in bytes.
+        job_pixels: Largest GeoTIFF of a job, in pixels.
+        picture_pixels: Largest PNG or JPEG of a job, which cannot be read in parts.
+        job_upload_seconds: Longest time that an upload to `/segment` and `/jobs` may take.
+        job_queue: Jobs that may wait.
+        stored_bytes: Most that uploads and results may fill, in bytes.
+        keep_seconds: How long results stay after their job ended.
     """
 
     max_bytes: int = 64 * 2**20
@@ -43,6 +52,15 @@ class Settings:
     readers: int = 2
     read_queue: int = 128
     api_key: str | None = field(default=None, repr=False)
+    direct_pixels: int = 2048 * 2048
+    direct_queue: int = 64
+    job_bytes: int = 16 * 2**30
+    job_pixels: int = 4_000_000_000
+    picture_pixels: int = 200_000_000
+    job_upload_seconds: float = 3600.0
+    job_queue: int = 100
+    stored_bytes: int = 64 * 2**30
+    keep_seconds: float = 86_400.0
 
     def __post_init__(self) -> None:
         for item in fields(self):
