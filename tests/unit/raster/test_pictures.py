@@ -30,11 +30,13 @@ def test_pixels_come_as_stored(kind: str) -> None:
     np.testing.assert_array_equal(found, RGB)
 
 
-def test_an_orientation_is_not_applied() -> None:
+def test_an_orientation_is_applied_only_where_asked_for() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     data = encoded(Image.fromarray(RGB), "JPEG", exif=exif)
     assert decode_picture(data, "a").shape == RGB.shape
+    turned = decode_picture(data, "a", upright=True)
+    np.testing.assert_array_equal(turned, np.rot90(decode_picture(data, "a"), -1))
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "LA"])

@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from nadir.errors import InputError
 from nadir.provenance.files import read_bytes
@@ -22,24 +22,27 @@ _COLOR = {"RGB", "RGBA", "P", "PA", *_GREY}
 _REMEDY = "Give an 8-bit RGB picture (PNG, JPEG or TIFF)."
 
 
-def read_picture(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+def read_picture(path: str | os.PathLike[str], *, upright: bool = False) -> NDArray[np.uint8]:
     """Read a picture; see `decode_picture`.
 
     Raises:
         InputError: When there is no such file, or as `decode_picture` does.
     """
-    return decode_picture(read_bytes(path), path)
+    return decode_picture(read_bytes(path), path, upright=upright)
 
 
-def decode_picture(data: bytes, name: str | os.PathLike[str]) -> NDArray[np.uint8]:
+def decode_picture(
+    data: bytes, name: str | os.PathLike[str], *, upright: bool = False
+) -> NDArray[np.uint8]:
     """Decode the bytes of a picture.
 
     Grey pictures become grey RGB, and alpha is dropped, each with a remark in the log. Pixels come
-    as they are stored: poses speak of them, so an EXIF orientation is not applied.
+    as they are stored: poses speak of them, so an EXIF orientation is not applied unless asked for.
 
     Args:
         data: Content of the file.
         name: Its name, for messages.
+        upright: Whether to turn the picture as its EXIF orientation says.
 
     Returns:
         uint8 (height, width, 3), RGB.
@@ -64,7 +67,8 @@ def decode_picture(data: bytes, name: str | os.PathLike[str]) -> NDArray[np.uint
             log.info("%s: its alpha band is dropped", name)
         try:
             # Pillow raises many kinds of error on torn files.
-            pixels = np.asarray(_without_alpha(image).convert("RGB"))
+            shown = _without_alpha(image).convert("RGB")
+            pixels = np.asarray(ImageOps.exif_transpose(shown) if upright else shown)
         except (OSError, SyntaxError, ValueError, IndexError, EOFError) as error:
             problem = f"its pixels cannot be read ({error})"
             raise InputError(name, problem, "The file is damaged: copy it again.") from error
