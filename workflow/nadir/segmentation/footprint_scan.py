@@ -36,6 +36,7 @@ BLOCK = 2048
 LARGEST = 4096
 """Side beyond which a region is cut along a fixed lattice of this spacing, to bound the memory."""
 _DOUBT = 0.1 * CERTAIN  # added to how far a probability lies above the level, against noise there
+_SMOOTH = 0.7  # pixels; more would close the narrow valleys between roofs that touch
 _WIDEST = 4096.0  # greatest radius of a core, in pixels
 _CORE = 0.35  # radius of the least core, as a share of the side of the least building
 
@@ -348,7 +349,7 @@ def _buildings(pixels: _Pixels, wanted: NDArray[np.bool_], sizes: Sizes) -> NDAr
     radius = np.minimum(distance, _WIDEST).astype(np.float32)
     # On bytes, smoothing is exact: the same in every window that holds what it reaches.
     known = np.where(pixels.values == NO_DATA, 0, pixels.values)
-    smooth = cv2.GaussianBlur(known, (0, 0), 1.5, borderType=cv2.BORDER_REPLICATE)
+    smooth = cv2.GaussianBlur(known, (0, 0), _SMOOTH, borderType=cv2.BORDER_REPLICATE)
     above = np.maximum(smooth.astype(np.float32) - sizes.level, 0) + np.float32(_DOUBT)
     height = radius * above
     flat = np.flatnonzero(asked)
