@@ -206,7 +206,13 @@ def test_no_circular_imports():
 
 def test_verbs_have_what_the_command_line_needs():
     for name, path in MODULES.items():
-        if part_of(name) == "cli" and path.stem not in ("__init__", "main", "options", "training"):
+        if part_of(name) == "cli" and path.stem not in (
+            "__init__",
+            "main",
+            "options",
+            "training",
+            "bundles",
+        ):
             tree = ast.parse(path.read_text())
             defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
             for node in tree.body:  # two verbs may share one implementation

@@ -33,7 +33,8 @@ EPOCH = 25
 
 _VALIDATION = 4  # batches that choose the epoch; they are made, like all, but never trained on
 _WEIGHTS = 2**32  # an epoch that never comes: the stream of the initial weights
-_TASK = "localization descriptor"
+TASK = "localization descriptor"
+"""What `model.yaml` calls the task of these models."""
 
 
 def fit_descriptor(
@@ -93,7 +94,7 @@ def fit_descriptor(
         )
         label = device_label(found)
     description = {
-        "task": _TASK,
+        "task": TASK,
         "network": {"channels": cfg.channels, "width": cfg.width},
         "cell_px": cell,
         "input": "RGB, 0 to 1, at a quarter of a cell a pixel",
@@ -122,7 +123,7 @@ def load_descriptor(folder: str | os.PathLike[str]) -> Descriptor:
         InputError: When it is absent, damaged, or the bundle of something else.
     """
     bundle = load_bundle(folder)
-    if bundle.description.get("task") != _TASK:
+    if bundle.description.get("task") != TASK:
         raise InputError(
             bundle.folder, "this is no descriptor of the localization", "Name the right bundle."
         )
