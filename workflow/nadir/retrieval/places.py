@@ -16,10 +16,11 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from nadir.config.retrieval import Weather
 from nadir.errors import InputError, did_you_mean
 from nadir.provenance.tables import read_table, refuse_doubles, write_table
 from nadir.raster.pictures import read_picture
-from nadir.retrieval.weather import WEATHERS, Weather, apply_weather
+from nadir.retrieval.weather import WEATHERS, apply_weather
 
 log = logging.getLogger(__name__)
 

@@ -8,29 +8,16 @@ name of the image, weather), so an image looks the same in every epoch, process 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import get_args
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from nadir.config.retrieval import Weather
 from nadir.provenance.digest import sha
 from nadir.raster.noise import smooth_noise
-
-Weather = Literal[
-    "normal",
-    "fog",
-    "rain",
-    "snow",
-    "fog+rain",
-    "fog+snow",
-    "rain+snow",
-    "dark",
-    "over-exposure",
-    "wind",
-]
-"""A weather by name."""
 
 WEATHERS: tuple[Weather, ...] = get_args(Weather)
 """All ten, in the order of tables and figures."""

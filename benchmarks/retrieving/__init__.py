@@ -1,0 +1,1 @@
+"""Benchmarks of retrieval: what they share, and one module a benchmark."""
