@@ -13,9 +13,11 @@ if not workflow.config_settings.configfiles:
 
 
 include: "rules/common.smk"
+include: "rules/pictures.smk"
 include: "rules/simulate.smk"
 include: "rules/scenes.smk"
 include: "rules/segmentation.smk"
+include: "rules/buildings.smk"
 include: "rules/cases.smk"
 include: "rules/localization.smk"
 include: "rules/report.smk"
@@ -32,13 +34,15 @@ onerror:
 localrules:
     all,
     landcover,
+    buildings,
     localization,
 
 
 rule all:
     default_target: True
     input:
-        final_products(),
+        final_products("landcover", "buildings"),
+        building_products(),
         localization_products(),
     message:
         "Everything is up to date"
@@ -46,9 +50,17 @@ rule all:
 
 rule landcover:
     input:
-        final_products(),
+        final_products("landcover"),
     message:
         "Land cover is up to date"
+
+
+rule buildings:
+    input:
+        final_products("buildings"),
+        building_products(),
+    message:
+        "Buildings are up to date"
 
 
 rule localization:

@@ -27,6 +27,7 @@ from nadir.errors import NadirError
 from nadir.learn.devices import check_device
 from nadir.provenance import raw as raw_files
 from nadir.provenance.code import code_fingerprint
+from nadir.provenance.digest import sha
 from nadir.report.failures import describe_failures
 
 try:
@@ -81,6 +82,8 @@ def text_of(**parts):
 
 def code_of(verb):
     """Fingerprint of the command's code, as `python -m nadir VERB` would import it."""
+    if verb == "plot-footprints" and not (PACKAGE / "nadir/cli/plot_footprints.py").is_file():
+        return "awaited"
     return code_fingerprint(f"nadir.cli.{verb.replace('-', '_')}")
 
 
@@ -104,15 +107,21 @@ def scene_paths(wildcards, name, *roles):
     ]
 
 
+def satellite_world(wildcards):
+    """The simulated world that a scene is a satellite's view of, or None."""
+    scene = scene_of(wildcards)
+    return None if scene.aerial else scene.world
+
+
 def world_file(wildcards):
     """The manifest of the simulated world that a scene is made from, or nothing."""
-    world = scene_of(wildcards).world
+    world = satellite_world(wildcards)
     return [f"results/simulated/{world}/world.json"] if world else []
 
 
 def simulated_files(wildcards):
     """The rasters of the simulated world that a scene is made from, or nothing."""
-    world = scene_of(wildcards).world
+    world = satellite_world(wildcards)
     names = ["april.tif", "august.tif", "mask.tif"] if world else []
     return [f"results/simulated/{world}/{name}" for name in names]
 
@@ -170,7 +179,14 @@ def imagery_of(wildcards):
 
 
 def image_digests(wildcards):
-    return digests(with_sidecars(image_paths(wildcards)))
+    """Digests of the raw images; a picture that the graph makes of them is an input."""
+    made = is_made(wildcards)
+    return digests([] if made else with_sidecars(image_paths(wildcards)))
+
+
+def image_digest(wildcards):
+    """One digest of all raw images of a scene: there may be thousands of tiles."""
+    return sha(digests(with_sidecars(image_paths(wildcards))).encode())
 
 
 def mask_digests(wildcards):
@@ -178,7 +194,8 @@ def mask_digests(wildcards):
 
 
 def raw_digests(wildcards):
-    return digests(with_sidecars([*image_paths(wildcards), *mask_paths(wildcards)]))
+    images = [] if is_made(wildcards) else image_paths(wildcards)
+    return digests(with_sidecars([*images, *mask_paths(wildcards)]))
 
 
 def check_place():
@@ -221,21 +238,23 @@ def scored_scenes(job, dataset):
     return CONFIG.job(job).datasets[dataset].scenes_of("learn", "test")
 
 
-def final_products():
-    """What `all` means: maps, scores, pictures, comparison and submissions of every job."""
+def final_products(*jobs):
+    """What `all` means: maps, scores, pictures, comparison, submissions and bundles of jobs."""
     targets = []
     for folder in experiment_folders():
         job, dataset, name = folder.split("/")[1:]
+        if job not in jobs:
+            continue
         scenes = CONFIG.job(job).datasets[dataset].scenes
         targets += [f"{folder}/metrics.json", f"{folder}/confusion.png"]
-        targets += [f"{folder}/submission.zip"]
+        targets += [f"{folder}/submission.zip", f"{folder}/model/item.json"]
         targets += [f"{folder}/scenes/{scene}/map.tif" for scene in scenes]
         targets += [
             f"{folder}/scenes/{scene}/map.png" for scene in scored_scenes(job, dataset)
         ]
         if name in NETWORKS:
             targets += [f"{folder}/curves.png"]
-    for job in JOB_NAMES:
+    for job in [name for name in JOB_NAMES if name in jobs]:
         for dataset, section in CONFIG.job(job).datasets.items():
             if section.scenes_of("learn"):
                 targets += [f"results/{job}/{dataset}/leakage.json"]
@@ -250,13 +269,13 @@ def final_products():
 
 
 def fine_mask(wildcards):
-    """The fine mask as a raster: raw (by digest, whatever its time), simulated, or made: burnt, or
-    copied from a store."""
-    scene = scene_of(wildcards)
-    if scene.world:
-        return ancient(f"results/simulated/{scene.world}/mask.tif")
-    if scene.mask and raw_files.is_local(scene.mask.file):
-        return ancient(existing(scene.mask.file))
+    """The fine mask as a raster: raw (by digest, whatever its time), simulated, or made: burnt, put
+    together, or copied from a store."""
+    world, mask = satellite_world(wildcards), scene_of(wildcards).mask
+    if world:
+        return ancient(f"results/simulated/{world}/mask.tif")
+    if mask and raw_files.is_local(mask.file) and not mask.grid:
+        return ancient(existing(mask.file))
     return (
         f"results/{wildcards.job}/{wildcards.dataset}/scenes/{wildcards.scene}/mask.tif"
     )
@@ -267,6 +286,17 @@ def raster_mask_digests(wildcards):
     mask = scene_of(wildcards).mask
     known = mask and raw_files.is_local(mask.file)
     return digests(with_sidecars([existing(mask.file)]) if known else [])
+
+
+def groups_of(wildcards):
+    """Scene -> group, where the split keeps groups whole."""
+    dataset = dataset_of(wildcards)
+    whole = dataset.split.method == "groups"
+    return {
+        name: scene.group
+        for name, scene in dataset.scenes.items()
+        if whole and scene.group and scene.role == "learn"
+    }
 
 
 def split_file(wildcards):

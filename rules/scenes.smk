@@ -5,6 +5,7 @@ rule check_images:
             [*image_files(wildcards), *simulated_files(wildcards)]
         ),
         world=world_file,
+        picture=picture_file,
     output:
         "results/{job}/{dataset}/scenes/{scene}/images.json",
     log:
@@ -22,18 +23,21 @@ rule check_images:
             dates=imagery_of(wildcards), bands=dataset_of(wildcards).bands
         ),
         raw=image_digests,
+        picture=picture_option,
         code=code_of("check-images"),
     message:
         "Checking the raw images of scene {wildcards.scene}"
     shell:
         "python -m nadir check-images --scene {wildcards.scene} --world {input.world:q} "
-        "--out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"
+        "{params.picture:q} --out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"
 
 
 rule check_scene:
     input:
         raw=lambda wildcards: ancient([*image_files(wildcards), *mask_files(wildcards)]),
         world=world_file,
+        picture=picture_file,
+        aerial=aerial_file,
         images="results/{job}/{dataset}/scenes/{scene}/images.json",
     output:
         "results/{job}/{dataset}/scenes/{scene}/check.json",
@@ -49,18 +53,20 @@ rule check_scene:
         runtime=15,
     params:
         cfg=lambda wildcards: text_of(
-            scene=scene_of(wildcards),
+            scene=scene_of(wildcards).model_dump(mode="json", exclude={"group"}),
             bands=dataset_of(wildcards).bands,
             classes=dataset_of(wildcards).table.colorless,
             sizes=dataset_of(wildcards).tiles.sizes,
         ),
         raw=raw_digests,
+        picture=picture_option,
+        footprints=drawn_footprints,
         code=code_of("check-scene"),
     message:
         "Checking the mask of scene {wildcards.scene} against its images"
     shell:
         "python -m nadir check-scene --scene {wildcards.scene} --world {input.world:q} "
-        "--out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"
+        "{params.picture:q} {params.footprints:q} --out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"
 
 
 rule build_cube:
@@ -69,6 +75,7 @@ rule build_cube:
             [*image_files(wildcards), *simulated_files(wildcards)]
         ),
         world=world_file,
+        picture=picture_file,
         check="results/{job}/{dataset}/scenes/{scene}/images.json",
     output:
         "results/{job}/{dataset}/scenes/{scene}/cube.manifest.json",
@@ -91,17 +98,19 @@ rule build_cube:
             cube=dataset_of(wildcards).cube,
         ),
         raw=image_digests,
+        picture=picture_option,
         code=code_of("build-cube"),
     message:
         "Building the cube of scene {wildcards.scene}"
     shell:
-        "python -m nadir build-cube --world {input.world:q} --raw {params.raw:q} "
+        "python -m nadir build-cube --world {input.world:q} {params.picture:q} --raw {params.raw:q} "
         "--out {output:q} --cfg {params.cfg:q} --threads {threads} >{log:q} 2>&1"
 
 
 rule prepare_mask:
     input:
         raw=lambda wildcards: ancient(mask_files(wildcards)),
+        aerial=aerial_file,
         cube="results/{job}/{dataset}/scenes/{scene}/cube.manifest.json",
         check="results/{job}/{dataset}/scenes/{scene}/check.json",
     output:
@@ -121,11 +130,12 @@ rule prepare_mask:
             classes=dataset_of(wildcards).table.colorless,
         ),
         raw=mask_digests,
+        footprints=drawn_footprints,
         code=code_of("prepare-mask"),
     message:
         "Burning the labels of scene {wildcards.scene} into a fine mask"
     shell:
-        "python -m nadir prepare-mask --cube {input.cube:q} --out {output:q} "
+        "python -m nadir prepare-mask --cube {input.cube:q} {params.footprints:q} --out {output:q} "
         "--cfg {params.cfg:q} >{log:q} 2>&1"
 
 
@@ -209,6 +219,7 @@ rule split_tiles:
     params:
         cfg=lambda wildcards: text_of(
             split=dataset_of(wildcards).buffered_split,
+            groups=groups_of(wildcards),
             classes=dataset_of(wildcards).table.colorless,
             seed=CONFIG.seed,
         ),

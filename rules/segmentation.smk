@@ -1,10 +1,11 @@
-# Land cover (and, later, buildings): train, predict, evaluate, submit.
+# Land cover and buildings: train, predict, evaluate, submit, bundle.
 rule train_model:
     input:
         cubes=lambda wildcards: scene_paths(wildcards, "cube.manifest.json", "learn"),
         labels=lambda wildcards: scene_paths(wildcards, "labels.manifest.json", "learn"),
         split="results/{job}/{dataset}/split.parquet",
         statistics="results/{job}/{dataset}/statistics.json",
+        outlines=outlines_of,
         pretrained=lambda wildcards: ancient(
             raw_files.local_only(pretrained_files(wildcards))
         ),
@@ -35,11 +36,13 @@ rule train_model:
             seed=CONFIG.seed,
         ),
         raw=lambda wildcards: digests(pretrained_files(wildcards)),
+        outlines=outlines_option,
         code=code_of("train-model"),
     message:
         "Training {wildcards.experiment} on {wildcards.dataset}"
     shell:
         "python -m nadir train-model --cubes {input.cubes:q} --labels {input.labels:q} "
+        "{params.outlines:q} "
         "--split {input.split:q} --statistics {input.statistics:q} --out {output.weights:q} "
         "--history {output.history:q} --cfg {params.cfg:q} --code {params.code} "
         "--threads {threads} 2>&1 | tee {log:q}"
@@ -97,6 +100,8 @@ rule predict_map:
         "results/logs/predict_map/{job}.{dataset}.{experiment}.{scene}.log",
     benchmark:
         "results/benchmarks/predict_map/{job}.{dataset}.{experiment}.{scene}.tsv"
+    wildcard_constraints:
+        job="landcover",
     conda:
         "../envs/train.yaml"
     threads: 2
@@ -145,10 +150,7 @@ rule evaluate_map:
             evaluate=experiment_of(wildcards).evaluate,
             classes=dataset_of(wildcards).table.colorless,
             split=dataset_of(wildcards).split.method,
-            roles={
-                name: dataset_of(wildcards).scenes[name].role
-                for name in dataset_of(wildcards).scenes_of("learn", "test")
-            },
+            roles=roles_of(wildcards),
         ),
         code=code_of("evaluate-map"),
     message:
@@ -276,6 +278,8 @@ rule pack_submission:
         "results/logs/pack_submission/{job}.{dataset}.{experiment}.log",
     benchmark:
         "results/benchmarks/pack_submission/{job}.{dataset}.{experiment}.tsv"
+    wildcard_constraints:
+        job="landcover",
     conda:
         "../envs/data.yaml"
     resources:
@@ -292,3 +296,63 @@ rule pack_submission:
     shell:
         "python -m nadir pack-submission --maps {input.maps:q} --cubes {input.cubes:q} "
         "--out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"
+
+
+rule export_bundle:
+    input:
+        weights="results/{job}/{dataset}/{experiment}/model/model.safetensors",
+        description="results/{job}/{dataset}/{experiment}/model/model.yaml",
+        split="results/{job}/{dataset}/split.parquet",
+        cubes=lambda wildcards: scene_paths(wildcards, "cube.manifest.json", "learn"),
+    output:
+        item="results/{job}/{dataset}/{experiment}/model/item.json",
+        sample="results/{job}/{dataset}/{experiment}/model/sample.npz",
+        program="results/{job}/{dataset}/{experiment}/model/exported.pt2",
+        onnx="results/{job}/{dataset}/{experiment}/model/model.onnx",
+    log:
+        "results/logs/export_bundle/{job}.{dataset}.{experiment}.log",
+    benchmark:
+        "results/benchmarks/export_bundle/{job}.{dataset}.{experiment}.tsv"
+    wildcard_constraints:
+        experiment=one_of(NETWORKS),
+    conda:
+        "../envs/train.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        code=code_of("export-bundle"),
+    message:
+        "Bundling the model of {wildcards.experiment} on {wildcards.dataset}"
+    shell:
+        "python -m nadir export-bundle --model {input.weights:q} --split {input.split:q} "
+        "--cubes {input.cubes:q} --out {output.item:q} --threads {threads} >{log:q} 2>&1"
+
+
+rule export_forest:
+    input:
+        weights="results/{job}/{dataset}/{experiment}/model/model.safetensors",
+        description="results/{job}/{dataset}/{experiment}/model/model.yaml",
+        split="results/{job}/{dataset}/split.parquet",
+        cubes=lambda wildcards: scene_paths(wildcards, "cube.manifest.json", "learn"),
+    output:
+        item="results/{job}/{dataset}/{experiment}/model/item.json",
+        sample="results/{job}/{dataset}/{experiment}/model/sample.npz",
+    log:
+        "results/logs/export_forest/{job}.{dataset}.{experiment}.log",
+    benchmark:
+        "results/benchmarks/export_forest/{job}.{dataset}.{experiment}.tsv"
+    wildcard_constraints:
+        experiment=one_of(FORESTS),
+    conda:
+        "../envs/train.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        code=code_of("export-bundle"),
+    message:
+        "Bundling the forest {wildcards.experiment} on {wildcards.dataset}"
+    shell:
+        "python -m nadir export-bundle --model {input.weights:q} --split {input.split:q} "
+        "--cubes {input.cubes:q} --out {output.item:q} --threads {threads} >{log:q} 2>&1"
