@@ -238,7 +238,7 @@ def item_faults(content: Any) -> list[str]:
     try:
         JsonSchemaSTACValidator().validate_core(content, pystac.STACObjectType.ITEM, "1.1.0")
         item = MLMExtension.ext(pystac.Item.from_dict(content, preserve_dict=True))
-        for read in ("name", "architecture", "tasks", "framework", "input", "output"):
+        for read in ("mlm_name", "architecture", "tasks", "framework", "input", "output"):
             getattr(item, read)
         for source in item.input:
             _ = source.name, source.bands, source.input.shape
