@@ -106,6 +106,20 @@ def test_trees_hide_roofs_and_leave_footprints_whole(world: World) -> None:
     assert max(hidden) < 0.7
 
 
+def test_windows_agree_under_trees_and_around_courtyards(courts: World, block: np.ndarray) -> None:
+    bounds = around(courts, block[BX], block[BY])
+    x, y, _, _ = window_of(courts, bounds)
+    whole = view_of(courts, bounds, 1.0)
+    for row, column, rows, columns in [(0, 0, 130, SIDE), (130, 77, 200, 90)]:
+        piece = render_aerial(
+            courts, FLIGHT, x + STEP * column, y + STEP * row, rows, columns, STEP, overhang=1.0
+        )
+        here = (slice(row, row + rows), slice(column, column + columns))
+        # Centers of pixels differ by rounding alone; 0.3 m has no exact binary form.
+        assert (piece.rgb != whole.rgb[here]).mean() < 1e-3
+        assert (piece.owner != whole.owner[here]).mean() < 1e-4
+
+
 def test_a_courtyard_is_open_to_the_sky_and_the_land_cover_agrees(
     courts: World, block: np.ndarray
 ) -> None:

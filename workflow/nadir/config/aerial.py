@@ -64,7 +64,7 @@ class AerialConfig(ConfigModel):
     flown alike.
     """
 
-    overhang: float = Field(default=0.3, ge=0, le=1)
+    overhang: float = Field(default=0.5, ge=0, le=1)
     """Share of the three places beside each low house from which a tree spreads over the roof;
     footprints stay whole under it.
     """

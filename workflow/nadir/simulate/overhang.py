@@ -22,7 +22,7 @@ from nadir.simulate.noise import draw, mix
 from nadir.simulate.roads import near_road
 from nadir.simulate.surface import building_hash
 
-HIGHEST_ROOF = 9.5
+HIGHEST_ROOF = 11.0
 """No tree overtops a higher ridge, in metres."""
 
 PLACES = 3
@@ -69,8 +69,8 @@ def trees_at_walls(buildings, segments, share, epoch):
             g = mix(building_hash(b) + _TREE_TAG + np.uint64(place))
             if draw(g, 1) >= share or not exists(g, 6, _CAME, _WENT, epoch):
                 continue
-            radius = 2.5 + 1.9 * draw(g, 2)
-            away, along = 0.3 + 1.2 * draw(g, 3), 2.0 * draw(g, 4) - 1.0
+            radius = 3.0 + 1.8 * draw(g, 2)
+            away, along = 0.3 + 0.7 * draw(g, 3), 2.0 * draw(g, 4) - 1.0
             side = 1.0 if draw(g, 5) < 0.5 else -1.0
             if draw(g, 8) < 0.5:
                 u, v = side * (b[BAX] + away), along * b[BAY]
