@@ -11,6 +11,8 @@ import pytest
 import rasterio
 from fastapi.testclient import TestClient
 from PIL import Image
+from segment_fakes import COVER, save_network
+from segment_service import segment_client
 
 from nadir.localization.pose import Pose
 from nadir.raster.grid import Grid
@@ -126,3 +128,24 @@ def encode():
         return buffer.getvalue()
 
     return encode_as
+
+
+@pytest.fixture(scope="session")
+def roof_bundle(tmp_path_factory):
+    """The bundle of a tiny model of buildings, as an experiment lays it."""
+    return save_network(tmp_path_factory.mktemp("roofs") / "tiny" / "model")
+
+
+@pytest.fixture(scope="session")
+def cover_bundle(tmp_path_factory):
+    """The bundle of a tiny model of three classes and four bands."""
+    bands = ("B02", "B03", "B04", "B08")
+    folder = tmp_path_factory.mktemp("cover") / "cover" / "model"
+    return save_network(folder, seed=3, table=COVER, bands=bands)
+
+
+@pytest.fixture
+def roof_client(make_client, roof_bundle, tmp_path):
+    """A client of a service with the model of buildings."""
+    client, _ = segment_client(make_client, {"roofs": roof_bundle}, tmp_path / "state")
+    return client

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from nadir.errors import InputError
 from nadir.raster.cog import MapWriter
 from nadir.raster.grid import Grid
-from nadir.segmentation.blend import NO_CONFIDENCE
+from nadir.segmentation.blend import LEVELS, NO_CONFIDENCE
 from nadir.service import polygons
 from nadir.service.batching import Batcher
 from nadir.service.catalog import Model
@@ -28,6 +29,8 @@ from nadir.service.results import no_polygons, pixel_statistics
 from nadir.service.uploads import Upload
 
 _SAMPLE = 512  # side of the window on which the scale of an image is checked
+_MOST_CLIPPED = 0.01  # share of a sample's values that may be beyond what can be stored
+_SCALE = "State the right scale and offset in the fields `scale` and `offset`."
 
 
 @dataclass(frozen=True)
@@ -106,30 +109,47 @@ def inspect(
             if facts.format == "GTiff":  # others could only be decoded from the top down
                 sides = (min(_SAMPLE, height), min(_SAMPLE, width))
                 middle = (height - sides[0]) // 2, (width - sides[1]) // 2
-                check_scale(scene, model, *scene.read(*middle, *sides))
+                check_scale(scene, model, *scene.sample(*middle, *sides))
             return Inspected(facts, None)
-        raw, valid = scene.read(0, 0, height, width)
-        check_scale(scene, model, raw, valid)
+        raw, valid, clipped = scene.sample(0, 0, height, width)
+        check_scale(scene, model, raw, valid, clipped)
         held = Held(raw, valid, facts.grid, scene.bands, scene.dates, scene.scale, scene.offset)
         return Inspected(facts, held)
 
 
 def check_scale(
-    scene: ImageScene, model: Model, raw: NDArray[np.uint16], valid: NDArray[np.bool_]
+    scene: ImageScene,
+    model: Model,
+    raw: NDArray[np.uint16],
+    valid: NDArray[np.bool_],
+    clipped: int,
 ) -> None:
     """See that an image's values are of the order of those that the model learnt from.
+
+    Args:
+        scene: The image.
+        model: The model.
+        raw: uint16 (date, band, height, width), a sample of it.
+        valid: bool (date, height, width).
+        clipped: Values of the sample beyond what can be stored.
 
     Raises:
         Problem: 422 when they are not.
     """
+    if clipped > _MOST_CLIPPED * raw.size:
+        raise Problem(
+            422,
+            "other-scale",
+            f"{clipped} of {raw.size} values are beyond any reflectance (-0.1 to 6.45)",
+            _SCALE,
+        )
     predictor = model.predictor
     scale, offset = list(scene.scale.values()), list(scene.offset.values())
     try:
         predictor.check_scale("image", raw, valid, scale, offset)
     except InputError as error:
         detail = error.problem.replace(str(predictor.folder), repr(model.name))
-        remedy = "State the right scale and offset in the fields `scale` and `offset`."
-        raise Problem(422, "other-scale", detail, remedy) from error
+        raise Problem(422, "other-scale", detail, _SCALE) from error
 
 
 def answer(
@@ -181,20 +201,32 @@ def answer(
         table_ = polygons.from_levels(levels, held.grid, level)
         return polygons.as_geojson(table_, held.grid, "").encode()
     if wishes.output == "probability.tif":
-        return _raster(folder, held.grid, levels, nodata=NO_CONFIDENCE)
+        name = legend.table.names[-1] if legend.target else "the mapped class"
+        return _raster(
+            folder,
+            held.grid,
+            levels,
+            nodata=NO_CONFIDENCE,
+            tags={"SCALE": f"1/{LEVELS}"},
+            description=f"probability of {name}",
+        )
     ids = legend.ids(levels, classes, level)
     if wishes.output == "mask.tif":
-        return _raster(folder, held.grid, ids, nodata=0, legend=legend)
+        return _raster(folder, held.grid, ids, nodata=0, table=legend.table)
     return mask_png(ids, legend.table)
 
 
-def _raster(
-    folder: Path, grid: Grid, values: NDArray[np.uint8], nodata: int, legend: Legend | None = None
-) -> bytes:
-    """Return values as the bytes of a COG, written as the batch rules write theirs."""
+def _raster(folder: Path, grid: Grid, values: NDArray[np.uint8], **options: Any) -> bytes:
+    """Return values as the bytes of a COG, written as the batch rules write theirs.
+
+    Args:
+        folder: Where a temporary file may go.
+        grid: Of the image.
+        values: uint8 (height, width).
+        **options: Of `nadir.raster.cog.MapWriter`.
+    """
     with tempfile.TemporaryDirectory(dir=folder) as place:
         path = Path(place) / "raster.tif"
-        table = legend.table if legend else None
-        with MapWriter(path, grid, table=table, nodata=nodata) as writer:
+        with MapWriter(path, grid, **options) as writer:
             writer.write(0, 0, values)
         return path.read_bytes()

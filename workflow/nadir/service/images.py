@@ -6,6 +6,7 @@ all other drivers of GDAL stay shut, so no upload can name other files.
 
 from __future__ import annotations
 
+import io
 import math
 import threading
 import warnings
@@ -171,6 +172,8 @@ def opened(upload: Upload | Path, limits: Limits) -> Iterator[tuple[DatasetReade
             check_complete(str(given.path))
         except InputError as error:
             raise Problem(422, "damaged-image", error.problem, _DAMAGED) from error
+    if kind == "PNG":
+        _check_png(given)
     with rasterio.Env(**_OPTIONS), warnings.catch_warnings(), decode_faults():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         if given.path is not None:
@@ -179,6 +182,25 @@ def opened(upload: Upload | Path, limits: Limits) -> Iterator[tuple[DatasetReade
             return
         with MemoryFile(given.data) as memory, memory.open(driver=kind, sharing=False) as dataset:
             yield dataset, _judged(dataset, kind, limits)
+
+
+def _check_png(upload: Upload) -> None:
+    """See that every chunk of a PNG lies inside the file: GDAL takes what is missing for zeros.
+
+    Raises:
+        Problem: 422 when the file ends before its last chunk.
+    """
+    with upload.path.open("rb") if upload.path else io.BytesIO(upload.data) as file:
+        at, kind = 8, b""
+        while kind != b"IEND":
+            file.seek(at)
+            head = file.read(8)
+            if len(head) < 8:
+                raise Problem(422, "damaged-image", "the PNG is truncated", _DAMAGED)
+            kind = head[4:]
+            at += 12 + int.from_bytes(head[:4], "big")  # the length, the kind and the checksum
+        if at > file.seek(0, io.SEEK_END):
+            raise Problem(422, "damaged-image", "the PNG is truncated", _DAMAGED)
 
 
 @contextmanager
@@ -345,18 +367,24 @@ class ImageScene:
         Raises:
             Problem: 422 when the file is damaged.
         """
+        return self.sample(y, x, height, width)[:2]
+
+    def sample(
+        self, y: int, x: int, height: int, width: int
+    ) -> tuple[NDArray[np.uint16], NDArray[np.bool_], int]:
+        """Read a window as `read` does, and count the values beyond what can be stored."""
         rows, columns = min(height, self.grid.height - y), min(width, self.grid.width - x)
         dates = self.plan.dates
         values, valid = self._decode(Window(x, y, columns, rows))
         try:
-            stored, _ = self.plan.encoding.encode(values, valid, "image")
+            stored, clipped = self.plan.encoding.encode(values, valid, "image")
         except InputError as error:
             raise Problem(422, "unusable-values", error.problem, error.remedy) from error
         raw = np.zeros((len(stored), height, width), np.uint16)
         raw[:, :rows, :columns] = stored
         mask = np.zeros((dates, height, width), bool)
         mask[:, :rows, :columns] = valid
-        return raw.reshape(dates, -1, height, width), mask
+        return raw.reshape(dates, -1, height, width), mask, clipped
 
     def _decode(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Return values (band, h, w) as the file holds them, and validity (h, w)."""
