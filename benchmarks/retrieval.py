@@ -12,8 +12,6 @@ import logging
 import sys
 from pathlib import Path
 
-import torch
-
 from nadir.errors import NadirError
 
 
@@ -42,7 +40,6 @@ def main() -> None:
     """Run one benchmark."""
     options = parse()
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING)
-    torch.set_num_threads(1)  # CPU seconds are compared: no time is spent on waiting for each other
     try:
         options.function(options)
     except NadirError as error:
