@@ -200,9 +200,7 @@ class World:
         box = (float(x0 - _MARGIN), float(y0 - _MARGIN), float(x1 + _MARGIN), float(y1 + _MARGIN))
         sites, hashes = collect_sites(*box, self.frame, self.seed)
         roads = collect_roads(*box, self.seed)
-        houses = collect_buildings(
-            sites, hashes, roads, self.cfg.courtyards, self.frame, self.seed
-        )
+        houses = collect_buildings(sites, hashes, roads, self.cfg.courtyards, self.frame, self.seed)
         near = (
             (houses[:, BX] > box[0] + 70) & (houses[:, BX] < box[2] - 70)
             & (houses[:, BY] > box[1] + 70) & (houses[:, BY] < box[3] - 70)
