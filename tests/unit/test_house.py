@@ -342,6 +342,7 @@ def test_what_is_imported_is_asked_for():
         "cv2": "opencv_python_headless",
         "sklearn": "scikit_learn",
         "mpl_toolkits": "matplotlib",
+        "faiss": "faiss_cpu",
     }
     own = {"nadir", *sys.stdlib_module_names}
     for name in MODULES:
