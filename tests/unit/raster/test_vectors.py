@@ -16,9 +16,10 @@ from nadir.config.classes import ClassTable
 from nadir.config.scenes import ArraySource, MaskSource
 from nadir.errors import InputError, OutputError
 from nadir.raster import burn
-from nadir.raster.burn import LabelArray, burn_vector, export_mask, is_metric, prepare_mask
+from nadir.raster.burn import burn_vector, export_mask, is_metric, prepare_mask
 from nadir.raster.cog import read_class_names
 from nadir.raster.grid import Grid
+from nadir.raster.label_files import LabelArray
 from nadir.raster.layers import LOCAL_CRS
 from nadir.raster.masks import MaskReader, RasterMask
 from nadir.raster.vectors import inspect_vector

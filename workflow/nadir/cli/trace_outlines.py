@@ -1,4 +1,4 @@
-"""Trace the outlines of buildings: distance to the nearest edge, and which pixels lie beside one."""
+"""Trace the outlines of buildings: distances to the nearest edge, and pixels beside one."""
 
 from __future__ import annotations
 

@@ -6,12 +6,13 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from nadir.config.base import Name
+from nadir.config.base import ConfigModel, Name
 from nadir.config.classes import ClassTable
 from nadir.config.experiments import ExperimentConfig
 from nadir.config.footprints import FootprintConfig
-from nadir.config.landcover import DatasetConfig, JobConfig
-from nadir.config.layouts import LayoutFault, SourceConfig, WorldLayout
+from nadir.config.landcover import DatasetConfig
+from nadir.config.layouts import SourceConfig, WorldLayout
+from nadir.config.listing import LayoutFault
 from nadir.config.nested import section_of
 from nadir.config.pictures import FOOTPRINTS, PICTURE
 from nadir.config.scenes import SceneConfig
@@ -69,7 +70,7 @@ class BuildingsExperiment(ExperimentConfig):
     """How probabilities become polygons."""
 
 
-class BuildingsJob(JobConfig):
+class BuildingsJob(ConfigModel):
     """Buildings: their data sets and the experiments on them."""
 
     datasets: dict[Name, BuildingsDataset] = Field(default_factory=dict)

@@ -60,7 +60,7 @@ class Config(ConfigModel):
     compute: ComputeConfig = ComputeConfig()
     """Where the work is done."""
 
-    def job(self, name: str) -> JobConfig:
+    def job(self, name: str) -> JobConfig | BuildingsJob:
         """Return the section of a segmentation job by its name."""
         return getattr(self, name)
 

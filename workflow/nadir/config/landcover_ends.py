@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from nadir.config.buildings import BuildingsJob
 from nadir.config.classes import CLASS_TABLES
 from nadir.config.encoders import model_faults
 from nadir.config.experiments import ExperimentConfig, ModelConfig
@@ -31,7 +32,10 @@ SMALLEST_TILE = 16
 
 
 def segmentation_ends(
-    job_name: str, job: JobConfig, worlds: dict[str, WorldConfig], raw: dict[str, Any]
+    job_name: str,
+    job: JobConfig | BuildingsJob,
+    worlds: dict[str, WorldConfig],
+    raw: dict[str, Any],
 ) -> Iterator[str]:
     """Yield one line for every reference of a segmentation job that leads nowhere.
 

@@ -6,10 +6,8 @@ becomes a scene called like its file, of one date called `image`.
 
 from __future__ import annotations
 
-import glob
-import re
+from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,24 +15,24 @@ from pydantic import Field
 
 from nadir.config.aerial import AerialConfig
 from nadir.config.base import ConfigModel, Name
+from nadir.config.listing import (
+    LayoutFault,
+    Scenes,
+    by_stem,
+    city_of,
+    files_of,
+    folder_of,
+    labelled,
+    named_scenes,
+    refuse_strays,
+)
 from nadir.config.pictures import DATE, FOOTPRINTS, PICTURE
 from nadir.config.scenes import DeclaredGrid
 from nadir.config.slippy import ENDINGS, TileFolder, list_tiles
-from nadir.errors import did_you_mean, nearest
+from nadir.errors import did_you_mean
 
 VECTORS = (".geojson", ".json", ".gpkg", ".shp")
 """Endings of files of footprints, in lower case."""
-
-Scenes = dict[str, dict[str, Any]]
-"""Name -> section of a scene, as it would be written in the configuration."""
-
-
-class LayoutFault(Exception):
-    """What is wrong with a layout: the key and one line about it."""
-
-    def __init__(self, key: str, problem: str) -> None:
-        self.key, self.problem = key, problem
-        super().__init__(f"{key}: {problem}")
 
 
 class Layout(ConfigModel):
@@ -60,9 +58,9 @@ class Layout(ConfigModel):
         """
         return self._chosen(self._all(name))
 
+    @abstractmethod
     def _all(self, name: str) -> Scenes:
         """Return all scenes, before `only` and `test`."""
-        raise NotImplementedError
 
     def _chosen(self, found: Scenes) -> Scenes:
         """Return the scenes that are taken, with those for the test marked."""
@@ -125,7 +123,7 @@ class InriaLayout(PictureLayout):
     """The folder that holds them."""
 
     def _all(self, name: str) -> Scenes:
-        root = _folder("folder", self.folder)
+        root = folder_of("folder", self.folder)
         pairs = [(root / "images", root / "gt"), (root / "train/images", root / "train/gt")]
         pairs += [(root / "test/images", root / "test/gt")]
         there = [pair for pair in pairs if pair[0].is_dir()]
@@ -134,13 +132,13 @@ class InriaLayout(PictureLayout):
             raise LayoutFault("folder", f"no folder images or train/images in {root}{hint}")
         found: list[tuple[str, dict[str, Any]]] = []
         for images, gt in there:
-            masks = {path.stem: str(path) for path in _files(gt)} if gt.is_dir() else {}
-            pictures = {path.stem: str(path) for path in _files(images)}
-            _no_strays("folder", masks, pictures, "masks without an image", str(gt))
+            masks = {path.stem: str(path) for path in files_of(gt)} if gt.is_dir() else {}
+            pictures = {path.stem: str(path) for path in files_of(images)}
+            refuse_strays("folder", masks, pictures, "masks without an image", str(gt))
             for stem, path in pictures.items():
                 scene: dict[str, Any] = {"dates": self._image(path), "group": city_of(stem)}
-                found.append((stem, _labelled(scene, masks.get(stem), self._mask)))
-        return _named("folder", found)
+                found.append((stem, labelled(scene, masks.get(stem), self._mask)))
+        return named_scenes("folder", found)
 
 
 class PairsLayout(PictureLayout):
@@ -155,13 +153,13 @@ class PairsLayout(PictureLayout):
     """Whether scenes whose names differ in their number alone are one group."""
 
     def _all(self, name: str) -> Scenes:
-        pictures = _stems("images", self.images, ENDINGS)
-        masks = _stems("masks", self.masks, ENDINGS)
-        _no_strays("masks", masks, pictures, "masks without an image", self.masks)
-        return _named(
+        pictures = by_stem("images", self.images, ENDINGS)
+        masks = by_stem("masks", self.masks, ENDINGS)
+        refuse_strays("masks", masks, pictures, "masks without an image", self.masks)
+        return named_scenes(
             "images",
             [
-                (stem, _labelled(self._scene(stem, path), masks.get(stem), self._mask))
+                (stem, labelled(self._scene(stem, path), masks.get(stem), self._mask))
                 for stem, path in pictures.items()
             ],
         )
@@ -203,17 +201,17 @@ class VectorLayout(PictureLayout, FootprintLabels):
     """
 
     def _all(self, name: str) -> Scenes:
-        pictures = _stems("images", self.images, ENDINGS)
+        pictures = by_stem("images", self.images, ENDINGS)
         if Path(self.footprints).is_file():
             drawn = dict.fromkeys(pictures, self.footprints)
         else:
-            drawn = _stems("footprints", self.footprints, VECTORS)
-            _no_strays("footprints", drawn, pictures, "files without an image", self.footprints)
+            drawn = by_stem("footprints", self.footprints, VECTORS)
+            refuse_strays("footprints", drawn, pictures, "files without an image", self.footprints)
         scenes = [
-            (stem, _labelled({"dates": self._image(path)}, drawn.get(stem), self._vector))
+            (stem, labelled({"dates": self._image(path)}, drawn.get(stem), self._vector))
             for stem, path in pictures.items()
         ]
-        return _named("images", scenes)
+        return named_scenes("images", scenes)
 
 
 class TilesLayout(PictureLayout, FootprintLabels):
@@ -240,7 +238,7 @@ class TilesLayout(PictureLayout, FootprintLabels):
     def _all(self, name: str) -> Scenes:
         if self.footprints and self.masks:
             raise LayoutFault("masks", "give footprints or masks, not both")
-        root = _folder("folder", self.folder)
+        root = folder_of("folder", self.folder)
         zooms = self._zooms(str(root), "folder")
         masks = self._zooms(self.masks, "masks") if self.masks else []
         if self.footprints and not Path(self.footprints).is_file():
@@ -253,13 +251,13 @@ class TilesLayout(PictureLayout, FootprintLabels):
                 inside = TileFolder(folder=self.masks, zoom=zoom, scheme=self.scheme)
                 scene["mask"] = {"tiles": inside.model_dump()}
             else:
-                scene = _labelled(scene, self.footprints, self._vector)
+                scene = labelled(scene, self.footprints, self._vector)
             found.append((name if len(zooms) == 1 else f"{name}_z{zoom}", scene))
-        return _named("folder", found)
+        return named_scenes("folder", found)
 
     def _zooms(self, folder: str, key: str) -> list[int | None]:
         """Return the zooms to take from a folder; None for georeferenced rasters."""
-        _folder(key, folder)
+        folder_of(key, folder)
         tiles = list_tiles(folder, self.scheme)
         there = Counter(tile.zoom if tile else None for tile in tiles.values())
         if not there:
@@ -307,96 +305,3 @@ SourceConfig = Annotated[
     InriaLayout | PairsLayout | VectorLayout | TilesLayout | WorldLayout,
     Field(discriminator="kind"),
 ]
-
-
-def city_of(name: str) -> str:
-    """Return a name without the number at its end: `austin12` -> `austin`."""
-    return re.sub(r"[-_]?\d+$", "", name) or name
-
-
-def scene_name(stem: str) -> str:
-    """Return a scene's name for the name of a file: what a name may not hold becomes `_`."""
-    name = re.sub(r"[^A-Za-z0-9_-]", "_", stem)
-    return name if name[:1].isalpha() else f"s{name}"
-
-
-def _folder(key: str, folder: str) -> Path:
-    """Return a folder that is there."""
-    path = Path(folder)
-    if path.is_dir():
-        return path
-    if path.exists():
-        raise LayoutFault(key, f"{folder} is a file, not a folder")
-    beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = nearest(path.name, beside)
-    hint = f"; did you mean {str(path.with_name(close))!r}?" if close else ""
-    raise LayoutFault(key, f"there is no folder {folder}{hint}")
-
-
-def _files(folder: Path, endings: Iterable[str] = ENDINGS) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in tuple(endings))
-
-
-def _stems(key: str, where: str, endings: tuple[str, ...]) -> dict[str, str]:
-    """Return stem -> file of a folder, a pattern or one file."""
-    if any(mark in where for mark in "*?["):
-        paths = sorted(Path(path) for path in glob.glob(where, recursive=True))
-        paths = [path for path in paths if path.suffix.lower() in endings]
-        stems = _varying(where, paths)
-    elif Path(where).is_file():
-        paths = [Path(where)]
-        stems = [paths[0].stem]
-    else:
-        paths = _files(_folder(key, where), endings)
-        stems = [path.stem for path in paths]
-    if not paths:
-        raise LayoutFault(key, f"no files ({', '.join(endings)}) in {where}")
-    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if twice:
-        raise LayoutFault(key, f"several files in {where} are called {twice[0]!r}")
-    return {stem: str(path) for stem, path in zip(stems, paths, strict=True)}
-
-
-def _varying(pattern: str, paths: list[Path]) -> list[str]:
-    """Return what tells files of a pattern apart: for `*_rgb.tif` the part before `_rgb`."""
-    name = Path(pattern).name
-    if name.count("*") != 1 or any(mark in name for mark in "?["):
-        return [path.stem for path in paths]
-    head, tail = name.split("*")
-    return [
-        (path.name.removeprefix(head).removesuffix(tail)) or path.stem
-        if Path(tail).suffix or "." in tail
-        else path.stem.removeprefix(head)
-        for path in paths
-    ]
-
-
-def _no_strays(
-    key: str, files: Iterable[str], pictures: Iterable[str], what: str, where: str
-) -> None:
-    """Raise when labels have no image: their names are wrong, or the images are elsewhere."""
-    known = list(pictures)
-    strays = [stem for stem in files if stem not in known]
-    if strays:
-        shown = ", ".join(repr(stem) for stem in strays[:3])
-        more = f" and {len(strays) - 3} more" if len(strays) > 3 else ""
-        hint = did_you_mean(strays[0], known)
-        raise LayoutFault(key, f"{what} in {where}: {shown}{more}{hint}")
-
-
-def _labelled(scene: dict[str, Any], path: str | None, mask: Any) -> dict[str, Any]:
-    """Return a scene with its labels; one without is only mapped."""
-    return {**scene, "mask": mask(path)} if path else {**scene, "role": "predict"}
-
-
-def _named(key: str, found: list[tuple[str, dict[str, Any]]]) -> Scenes:
-    """Return scenes by name, each of its own."""
-    scenes: Scenes = {}
-    for stem, scene in found:
-        name = scene_name(stem)
-        if name in scenes:
-            raise LayoutFault(key, f"two images give a scene called {name!r}; rename one")
-        scenes[name] = scene
-    if not scenes:
-        raise LayoutFault(key, "there are no images")
-    return scenes

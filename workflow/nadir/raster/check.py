@@ -202,11 +202,11 @@ def _check_mask(
         }
     mask: RawMask
     if config.array:
-        from nadir.raster.burn import LabelArray
+        from nadir.raster.label_files import LabelArray
 
         mask = LabelArray(config.array, image)
     elif config.tiles:
-        from nadir.raster.burn import TiledMask
+        from nadir.raster.label_files import TiledMask
 
         mask = TiledMask(config.tiles)
         _check_overlap(mask.name, mask.grid.bounds, mask.grid.crs, image)

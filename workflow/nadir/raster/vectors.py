@@ -86,8 +86,8 @@ def inspect_vector(config: MaskSource, table: ClassTable) -> VectorFacts:
     bounds = (float(left), float(bottom), float(right), float(top))
     features = int(info["features"])
     if config.field is None:
-        counts = {class_value(config.polygons, table, "polygons"): features}
-        return VectorFacts(str(info["crs"]), features, bounds, counts)
+        only = {class_value(config.polygons, table, "polygons"): features}
+        return VectorFacts(str(info["crs"]), features, bounds, only)
     fields = [str(name) for name in info["fields"]]
     if config.field not in fields:
         raise InputError(
