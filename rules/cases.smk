@@ -135,6 +135,8 @@ def localization_products():
             names += ["photos.png", "errors.png", "confidence.png", "footprints.gpkg"]
         if trial in (*LOCALISERS, *MATCHERS):
             names += ["located.tif"]
+        if trial in (*TRAINED, *trials_of("regression")):
+            names += ["model/item.json"]
         for case in section.datasets:
             packed = plan_of(case).tests and trial not in GUESSES
             wanted = [*names, "submission.zip"] if packed else names

@@ -82,8 +82,6 @@ def text_of(**parts):
 
 def code_of(verb):
     """Fingerprint of the command's code, as `python -m nadir VERB` would import it."""
-    if verb == "plot-footprints" and not (PACKAGE / "nadir/cli/plot_footprints.py").is_file():
-        return "awaited"
     return code_fingerprint(f"nadir.cli.{verb.replace('-', '_')}")
 
 

@@ -513,3 +513,33 @@ rule compare_poses:
         "--metrics {input.metrics:q} --poses {input.poses:q} --out {output.html:q} "
         "--table {output.table:q} --figure {output.figure:q} --curves {output.curves:q} "
         "--seed {params.seed} >{log:q} 2>&1"
+
+
+rule export_localizer:
+    input:
+        weights="results/localization/{case}/{trial}/model/model.safetensors",
+        description="results/localization/{case}/{trial}/model/model.yaml",
+        case="results/localization/{case}/case.json",
+    output:
+        item="results/localization/{case}/{trial}/model/item.json",
+        sample="results/localization/{case}/{trial}/model/sample.npz",
+        program="results/localization/{case}/{trial}/model/exported.pt2",
+        onnx="results/localization/{case}/{trial}/model/model.onnx",
+    log:
+        "results/logs/export_localizer/{case}.{trial}.log",
+    benchmark:
+        "results/benchmarks/export_localizer/{case}.{trial}.tsv"
+    wildcard_constraints:
+        trial=one_of([*TRAINED, *trials_of("regression")]),
+    conda:
+        "../envs/train.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        code=code_of("export-bundle"),
+    message:
+        "Bundling the model of {wildcards.trial} on {wildcards.case}"
+    shell:
+        "python -m nadir export-bundle --model {input.weights:q} --case {input.case:q} "
+        "--out {output.item:q} --threads {threads} >{log:q} 2>&1"
