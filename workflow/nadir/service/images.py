@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import shutil
 import threading
 import warnings
 from collections.abc import Iterator
@@ -28,9 +29,8 @@ from rasterio.io import DatasetReader, MemoryFile
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
-from nadir.errors import InputError
+from nadir.errors import InputError, OutputError
 from nadir.provenance.atomic import write_faults
-from nadir.raster.cog import gdal_write_faults
 from nadir.raster.encoding import Encoding
 from nadir.raster.geotiff import GDAL_ERRORS, TIFF_MAGIC, check_complete
 from nadir.raster.grid import Grid
@@ -418,17 +418,23 @@ def make_handy(dataset: DatasetReader, target: Path) -> bool:
     """
     if dataset.driver == "GTiff" and _block_bytes(dataset) <= _HANDY_BLOCK:
         return False
-    room = 2 * dataset.width * dataset.height * dataset.count
-    with write_faults(target), gdal_write_faults(target, target, room):
-        rasterio.shutil.copy(
-            dataset,
-            str(target),
-            driver="GTiff",
-            TILED="YES",
-            BLOCKXSIZE="512",
-            BLOCKYSIZE="512",
-            COMPRESS="DEFLATE",
-            ZLEVEL="1",
-            BIGTIFF="IF_SAFER",
-        )
+    room = dataset.width * dataset.height * dataset.count
+    try:
+        with write_faults(target):
+            rasterio.shutil.copy(
+                dataset,
+                str(target),
+                driver="GTiff",
+                TILED="YES",
+                BLOCKXSIZE="512",
+                BLOCKYSIZE="512",
+                COMPRESS="DEFLATE",
+                ZLEVEL="1",
+                BIGTIFF="IF_SAFER",
+            )
+    except GDAL_ERRORS as error:
+        # GDAL tells a full disk and a torn image in many words; what is left free tells them apart.
+        if "No space left" in str(error) or shutil.disk_usage(target.parent).free < room:
+            raise OutputError(target, "the disk is full", "Free some space.") from error
+        raise
     return True

@@ -30,11 +30,14 @@ def from_levels(levels: NDArray[np.uint8], grid: Grid, level: int) -> Table:
     return footprints_of(levels, grid if grid.crs else None, max(1, level), FootprintConfig())
 
 
-def from_raster(raster: Path, level: int, kept: Path) -> Table:
-    """Return the footprints in a raster of levels, from `kept` where they were written to it."""
-    if kept.exists():
-        return gpd.read_file(kept, layer=LAYER)
+def from_raster(raster: Path, level: int) -> Table:
+    """Return the footprints in a raster of levels, in memory that does not grow with it."""
     return footprints_of_raster(raster, max(1, level), FootprintConfig())
+
+
+def read_geopackage(path: Path) -> Table:
+    """Return the footprints in a GeoPackage."""
+    return gpd.read_file(path, layer=LAYER)
 
 
 def as_geojson(table: Table, grid: Grid, space: str) -> str:

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from nadir.errors import InputError
+from nadir.errors import InputError, OutputError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -100,6 +100,16 @@ def of_input(error: InputError) -> Problem:
     return Problem(422, "unusable-input", error.problem, error.remedy)
 
 
+def of_output(error: OutputError) -> Problem:
+    """Return an `OutputError` as a problem; its file stays here, as above."""
+    return Problem(
+        507,
+        "storage-full",
+        f"the service cannot store this: {error.problem}",
+        "Try again later, or tell whoever runs the service.",
+    )
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the entries of OpenAPI for answers that are problems; see `describe_problems`."""
     return {
@@ -137,7 +147,7 @@ def install_handlers(app: FastAPI) -> None:
     async def problem(request: Request, error: Exception) -> JSONResponse:
         return _as_problem(error).response(getattr(request.state, "request_id", ""))
 
-    for kind in (Problem, InputError, HTTPException, RequestValidationError):
+    for kind in (Problem, InputError, OutputError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, problem)
     # What routing itself raises is a class above FastAPI's own.
     app.add_exception_handler(HTTPException.__mro__[1], problem)
@@ -149,6 +159,8 @@ def _as_problem(error: Exception) -> Problem:
         return error
     if isinstance(error, InputError):
         return of_input(error)
+    if isinstance(error, OutputError):
+        return of_output(error)
     if isinstance(error, RequestValidationError):
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         return Problem(422, "invalid-request", "; ".join(faults), _REMEDIES[400])

@@ -107,7 +107,10 @@ class Result:
         """
         if name == PROBABILITY:
             return self.folder / PROBABILITY
-        level = self.level(threshold)
+        return self._made(name, self.level(threshold), space)
+
+    def _made(self, name: str, level: int, space: str = "") -> Path:
+        """Return a file at a level, made if it is not there."""
         stem, _, ending = name.partition(".")
         make: Callable[[Path, int], None] = {
             "mask.tif": self._make_mask,
@@ -144,9 +147,7 @@ class Result:
 
     def _make_picture(self, path: Path, level: int) -> None:
         """Write class ids as indexed PNG, row by row: it may be larger than memory."""
-        mask = self.folder / f"mask-{level}.tif"
-        if not mask.exists():
-            self._make_mask(mask, level)
+        mask = self._made("mask.tif", level)
         room = 2 * mask.stat().st_size
         with (
             rasterio.Env(GDAL_PAM_ENABLED="NO"),
@@ -156,18 +157,17 @@ class Result:
             rasterio.shutil.copy(str(mask), str(temporary), driver="PNG", ZLEVEL="4")
 
     def _make_geopackage(self, path: Path, level: int) -> None:
-        said = "" if self.grid.crs else f" {IN_PIXELS}"
-        write_geopackage(path, self._polygons(level), f"Footprints of buildings.{said}")
-
-    def _make_geojson(self, path: Path, level: int, space: str) -> None:
-        polygons.write_geojson(path, self._polygons(level), self.grid, space)
-
-    def _polygons(self, level: int) -> polygons.Table:
-        """Return the footprints at a level, read back where they were made before."""
+        """Write footprints as GeoPackage."""
         if self.legend.target is None:
             raise no_polygons()
-        path = self.folder / f"footprints-{level}.gpkg"
-        return polygons.from_raster(self.folder / PROBABILITY, level, path)
+        said = "" if self.grid.crs else f" {IN_PIXELS}"
+        table = polygons.from_raster(self.folder / PROBABILITY, level)
+        write_geopackage(path, table, f"Footprints of buildings.{said}")
+
+    def _make_geojson(self, path: Path, level: int, space: str) -> None:
+        """Write the footprints of the GeoPackage as GeoJSON."""
+        table = polygons.read_geopackage(self._made("footprints.gpkg", level))
+        polygons.write_geojson(path, table, self.grid, space)
 
     def _strips(self) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.uint8] | None]]:
         """Yield first row, levels and classes of strips of rows."""

@@ -192,11 +192,14 @@ class _FormReader:
     def _spill(self) -> None:
         """Write what waits to disk."""
         with write_faults(self.path):
-            if self._file is None:
-                self._file = self.path.open("wb")
-            self._file.write(self._waiting)
-            self._file.flush()
+            self._write()
         self._waiting.clear()
+
+    def _write(self) -> None:
+        if self._file is None:
+            self._file = self.path.open("wb")
+        self._file.write(self._waiting)
+        self._file.flush()
 
     def _begin(self) -> None:
         self._headers, self._head, self._text, self._name = {}, [bytearray(), bytearray()], None, ""
