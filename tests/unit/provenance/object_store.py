@@ -16,9 +16,11 @@ import urllib.request
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import quote
 
 HOST = "127.0.0.1"
 CONTROL = "/-/"
+SIGNED = "AWS4-HMAC-SHA256 Credential=testing/20200101/us-east-1/s3/aws4_request, Signature=0"
 FAULT = {"times": 1, "status": 0, "code": "ServiceUnavailable", "keep": None, "delay": 0.0}
 
 
@@ -52,21 +54,21 @@ class ObjectStore:
         self._send("PUT", "data")
 
     def _send(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        head = {"Content-Type": "application/octet-stream"}
+        head = {"Content-Type": "application/octet-stream", "Authorization": SIGNED}
         request = urllib.request.Request(f"{self.direct}/{path}", body, head, method=method)
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.read()
 
     def put(self, key: str, body: bytes) -> str:
         """Store an object behind the proxy's back, and return its address."""
-        self._send("PUT", f"data/{key}", body)
+        self._send("PUT", f"data/{quote(key)}", body)
         return f"s3://data/{key}"
 
     def get(self, key: str) -> bytes:
-        return self._send("GET", f"data/{key}")
+        return self._send("GET", f"data/{quote(key)}")
 
     def delete(self, key: str) -> None:
-        self._send("DELETE", f"data/{key}")
+        self._send("DELETE", f"data/{quote(key)}")
 
     def keys(self, prefix: str = "") -> list[str]:
         text = self._send("GET", f"data?list-type=2&prefix={prefix}").decode()
@@ -118,6 +120,12 @@ def _handler(target: tuple[str, int], orders: _Orders) -> type[BaseHTTPRequestHa
         protocol_version = "HTTP/1.1"
         wbufsize = -1  # headers and body leave together: small pieces would wait for each other
 
+        def handle_expect_100(self) -> bool:
+            self.send_response_only(100)
+            self.end_headers()
+            self.wfile.flush()
+            return True
+
         def relay(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if self.path.startswith(CONTROL):
@@ -132,7 +140,8 @@ def _handler(target: tuple[str, int], orders: _Orders) -> type[BaseHTTPRequestHa
                     fault["status"], [("Content-Type", "application/xml")], text.encode()
                 )
             connection = HTTPConnection(*target, timeout=30)
-            connection.request(self.command, self.path, body, dict(self.headers))
+            sent = {name: value for name, value in self.headers.items() if name != "Expect"}
+            connection.request(self.command, self.path, body, sent)
             answer = connection.getresponse()
             data, dropped = answer.read(), ("transfer-encoding", "connection", "server", "date")
             headers = [item for item in answer.getheaders() if item[0].lower() not in dropped]

@@ -1,9 +1,9 @@
 """Objects in S3 and in stores that speak its language: addresses, one client, errors in words.
 
 Whom to ask and with which credentials comes from the environment, as for every AWS tool:
-`AWS_ACCESS_KEY_ID` and its kin, `AWS_PROFILE`, a role of the machine; `AWS_ENDPOINT_URL` for another
-store than Amazon's (addressed by path, as such stores want it), `AWS_NO_SIGN_REQUEST=YES` for public
-data, `AWS_MAX_ATTEMPTS` for more or less patience. Errors never repeat what is secret.
+`AWS_ACCESS_KEY_ID` and its kin, `AWS_PROFILE`, a role of the machine; `AWS_ENDPOINT_URL` for
+another store than Amazon's (addressed by path, as such stores want it), `AWS_NO_SIGN_REQUEST=YES`
+for public data, `AWS_MAX_ATTEMPTS` for more or less patience. Errors never repeat what is secret.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _client(process: int, url: str | None, anonymous: bool, key: str | None) -> 
     """Return a client; the arguments are what tells clients apart."""
     from s3fs import S3FileSystem  # half a second that only such addresses should cost
 
-    retries = {"mode": "standard"}
+    retries: dict[str, Any] = {"mode": "standard"}
     if "AWS_MAX_ATTEMPTS" not in os.environ:
         retries["total_max_attempts"] = _ATTEMPTS
     config: dict[str, Any] = {
@@ -100,6 +100,9 @@ def _client(process: int, url: str | None, anonymous: bool, key: str | None) -> 
         "connect_timeout": _TIMEOUT,
         "read_timeout": _TIMEOUT,
     }
+    if "AWS_REQUEST_CHECKSUM_CALCULATION" not in os.environ:
+        # Other stores than Amazon's do not know the trailing checksums that are the default.
+        config["request_checksum_calculation"] = "when_required"
     if url:
         config["s3"] = {"addressing_style": "path"}
     client = S3FileSystem(
@@ -111,7 +114,7 @@ def _client(process: int, url: str | None, anonymous: bool, key: str | None) -> 
         use_listings_cache=False,
         skip_instance_cache=True,
     )
-    client.retries = 2  # around the client's own ones: for bodies that are cut off
+    client.retries = 3  # around the client's own ones: for bodies that are cut off
     return client
 
 
@@ -166,9 +169,7 @@ def _explain(address: str, error: BaseException) -> InputError | None:
             "Check the network, AWS_ENDPOINT_URL and the region.",
         )
     if code or (isinstance(error, OSError) and error.errno in (errno.EIO, errno.EBUSY)):
-        return InputError(
-            address, f"the store fails ({code or error.strerror})", "Try again later."
-        )
+        return InputError(address, f"the store fails ({code or error})", "Try again later.")
     return None
 
 
@@ -196,7 +197,7 @@ def stat_object(address: str) -> ObjectInfo:
     """Return what the store says about an object.
 
     Raises:
-        InputError: When there is none (with the nearest name beside it), or as `object_faults` says.
+        InputError: When there is none (the nearest name is told), or as `object_faults` says.
     """
     bucket, key = split_address(address)
     if not key or key.endswith("/"):

@@ -2,9 +2,9 @@
 
 What the workflow's rules ask while the graph is drawn. Files of this machine are known by the
 sha256 of their content; objects of a store by what the store says (size and ETag), since reading
-terabytes to draw a graph would take hours. An ETag changes whenever the content does, and may change
-without (the same file sent in other pieces): then what reads it is made again, found equal, and
-nothing below is.
+terabytes to draw a graph would take hours. An ETag changes whenever the content does, and may
+change without (the same file sent in other pieces): then what reads it is made again, found equal,
+and nothing that is expensive below is.
 """
 
 from __future__ import annotations
@@ -147,6 +147,15 @@ def _ask_together(addresses: Sequence[str]) -> None:
             list(pool.map(objects_beside, addresses))
 
 
+def facts_of(address: str) -> ObjectInfo:
+    """Return what a store says about an object; asked for once a process.
+
+    Raises:
+        InputError: When there is no such object, or as `object_faults` says.
+    """
+    return _KNOWN.get(address) or objects_beside(address)[address]
+
+
 def digest_of(path: str) -> str:
     """Return the digest of a raw file: of its content, or of what the store says about it.
 
@@ -155,7 +164,7 @@ def digest_of(path: str) -> str:
     """
     if not is_object(path):
         return file_digest(path)
-    info = _KNOWN.get(path) or objects_beside(path)[path]
+    info = facts_of(path)
     return json_digest({"etag": info.etag, "size": info.size})
 
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -62,14 +62,15 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def local_copy(path: str, beside: Sequence[str] = ()) -> Path:
+def local_copy(path: str, known: Mapping[str, ObjectInfo] | None = None) -> Path:
     """Return a file of this machine with the content of `path`: itself, or a copy of an object.
 
     Copies lie in the cache under a key of addresses and ETags, so that each is made once.
 
     Args:
         path: A path of this machine, or an address.
-        beside: Addresses of what must lie in the same folder, such as a Shapefile's parts.
+        known: What the store says of the object, and of others that must lie in the same folder
+            (sidecars, a Shapefile's parts); by default it is asked about the object alone.
 
     Raises:
         InputError: When there is no such object, or it cannot be read whole.
@@ -77,7 +78,7 @@ def local_copy(path: str, beside: Sequence[str] = ()) -> Path:
     """
     if not is_object(path):
         return Path(path)
-    infos = {item: stat_object(item) for item in dict.fromkeys([path, *beside])}
+    infos = dict(known) if known else {path: stat_object(path)}
     state = {item: [info.etag, info.size] for item, info in infos.items()}
     folder = cache_folder() / "objects" / json_digest([path, state])[:20]
     with locked(folder):

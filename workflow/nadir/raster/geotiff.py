@@ -7,7 +7,7 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,8 +18,9 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from nadir.errors import InputError
-from nadir.provenance.objects import is_object
+from nadir.provenance.objects import is_object, object_faults, open_object
 from nadir.provenance.raw import objects_beside
+from nadir.provenance.transfer import local_copy
 
 # GDAL reads this once, at its first block: block-shaped reads gain nothing from the default of 5 %
 # of the memory, and each process would take it (research: decoding is 1.4 times faster with 64 MB).
@@ -78,10 +79,10 @@ def open_raster(path: str) -> DatasetReader:
     """
     require_file(path)
     try:
-        with warnings.catch_warnings(), _watched(path):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # reported as "no CRS" instead
             # Handles of two threads must not share state inside GDAL.
-            dataset = rasterio.open(path, sharing=False, opener=_opener(path))
+            dataset = rasterio.open(local_raster(path), sharing=False)
     except GDAL_ERRORS as error:
         check_complete(path)
         raise InputError(
@@ -100,22 +101,20 @@ def open_raster(path: str) -> DatasetReader:
     return dataset
 
 
-def _opener(path: str) -> Any:
-    """Return what reads an object of a store for GDAL; None for all that GDAL reads by itself."""
+def local_raster(path: str) -> str:
+    """Return the path that GDAL opens: that of a copy, where a raster lies in a store.
+
+    GDAL has a reader of its own for stores (`/vsis3/`), but takes a body that was cut off for the
+    whole one: tried with GDAL 3.10, a torn answer to its first request gave pixels that were wrong,
+    and no error. Nor do the file objects that rasterio takes in its stead outlive a change of the
+    thread. So the object is copied once, in pieces that are checked, with what stands beside it.
+
+    Raises:
+        InputError: When the store does not give it whole.
+    """
     if not is_object(path):
-        return None
-    from nadir.raster.remote import opener_of
-
-    return opener_of(path)
-
-
-def _watched(path: str) -> AbstractContextManager[None]:
-    """Return a context that fails when a read of an object fails in it, whatever GDAL says."""
-    if not is_object(path):
-        return nullcontext()
-    from nadir.raster.remote import watch_object
-
-    return watch_object(path)
+        return path
+    return str(local_copy(path, objects_beside(path)))
 
 
 def first_line(error: BaseException) -> str:
@@ -127,8 +126,7 @@ def first_line(error: BaseException) -> str:
 def read_faults(path: str) -> Iterator[None]:
     """Turn a failing read of `path` into an `InputError` that names the file."""
     try:
-        with _watched(path):
-            yield
+        yield
     except (*GDAL_ERRORS, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the operating system's own fault (too many open files, ...), not the file's
@@ -199,14 +197,32 @@ def check_complete(path: str) -> None:
     """
     require_file(path)
     if is_object(path):
-        with _watched(path), _opener(path).open(path) as file:
-            _check_tiff(path, file, objects_beside(path)[path].size)
+        with open_object(path) as file:
+            _check_tiff(path, _Worded(file, path), objects_beside(path)[path].size)
     elif not is_remote(path):
         with open(path, "rb") as file:
             _check_tiff(path, file, os.path.getsize(path))
 
 
-def _check_tiff(path: str, file: BinaryIO, size: int) -> None:
+class _Worded:
+    """An object's bytes, whose faults are told in words: what a store does is no fault of the file.
+
+    Args:
+        file: What reads.
+        address: The object.
+    """
+
+    def __init__(self, file: BinaryIO, address: str) -> None:
+        self.file, self.address = file, address
+        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+
+    def read(self, size: int = -1) -> bytes:
+        """Return that many bytes. Raises as `nadir.provenance.objects.object_faults` does."""
+        with object_faults(self.address):
+            return self.file.read(size)
+
+
+def _check_tiff(path: str, file: Any, size: int) -> None:
     """Raise unless every block of a TIFF of this many bytes lies inside it."""
     if file.read(4) not in TIFF_MAGIC:
         return
@@ -219,9 +235,7 @@ def _check_tiff(path: str, file: BinaryIO, size: int) -> None:
             end = max((_last_byte(page) for page in _pages(tiff)), default=size + 1)
     except InputError:
         raise
-    except (
-        Exception
-    ) as error:  # tifffile raises struct.error, IndexError, ValueError ... on torn files
+    except Exception as error:  # struct.error, IndexError, ValueError ... on torn files
         raise InputError(
             path, f"the TIFF is truncated or damaged ({first_line(error)})", remedy
         ) from error

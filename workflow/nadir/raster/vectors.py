@@ -17,7 +17,7 @@ from nadir.config.classes import ClassTable
 from nadir.config.scenes import MaskSource
 from nadir.errors import InputError, did_you_mean
 from nadir.provenance.objects import is_object
-from nadir.provenance.raw import with_sidecars
+from nadir.provenance.raw import facts_of, with_sidecars
 from nadir.provenance.transfer import local_copy
 from nadir.raster.geotiff import first_line, require_file
 
@@ -128,7 +128,8 @@ def vector_file(config: MaskSource) -> Path:
     path = str(config.vector)
     if not is_object(path):
         return Path(path)
-    return local_copy(path, with_sidecars(config.paths()))
+    parts = with_sidecars(config.paths())
+    return local_copy(path, {part: facts_of(part) for part in parts})
 
 
 def _may_hold_polygons(kind: str) -> bool:
