@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from nadir.config.aerial import AerialConfig
 from nadir.config.base import ConfigModel, Name
@@ -27,7 +27,7 @@ from nadir.config.listing import (
     refuse_strays,
 )
 from nadir.config.pictures import DATE, FOOTPRINTS, PICTURE
-from nadir.config.scenes import DeclaredGrid
+from nadir.config.scenes import DeclaredGrid, Levels, rising
 from nadir.config.slippy import ENDINGS, TileFolder, list_tiles
 from nadir.errors import did_you_mean
 
@@ -87,12 +87,14 @@ class PictureLayout(Layout):
 
     file_bands: tuple[str, ...] = ()
     """Names of the files' bands in their order, where they are not just red, green and blue."""
-    range: tuple[float, float] | Literal["metadata"] | None = None
+    range: Levels = None
     """Values of black and white where pictures have more than 8 bits, or `metadata` if the files
     say so themselves (NBITS); by default such pictures are refused.
     """
     grid: DeclaredGrid | None = None
     """Georeference of pictures and masks that carry none."""
+
+    _rising = field_validator("range")(rising)
 
     def _image(self, path: str | None = None, tiles: TileFolder | None = None) -> dict[str, Any]:
         """Return the section of the one date of a picture."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nadir.config.base import ConfigModel, Name
 from nadir.config.slippy import TileFolder
@@ -40,6 +40,17 @@ class ArraySource(ConfigModel):
     """Size of a pixel where it differs from the declared grid's (20 m bands beside 10 m ones)."""
 
 
+Levels = tuple[float, float] | Literal["metadata"] | None
+"""Values of black and white, or where they are said."""
+
+
+def rising(levels: Levels) -> Levels:
+    """Return values of black and white; raise `ValueError` where black is not the lower one."""
+    if isinstance(levels, tuple) and levels[0] >= levels[1]:
+        raise ValueError("give the value of black first, then a greater one for white")
+    return levels
+
+
 class ImageSource(ConfigModel):
     """The imagery of one date: exactly one of `file`, `files`, `arrays` and `tiles`."""
 
@@ -73,10 +84,12 @@ class ImageSource(ConfigModel):
     """8: a picture of 8 bits a band, in which only pixels whose bands are all no data are empty;
     other values are refused. null: measured values of any type.
     """
-    range: tuple[float, float] | Literal["metadata"] | None = None
+    range: Levels = None
     """Values that stand for black and white where a picture has more than 8 bits, or `metadata` if
     the file says so itself (NBITS); the picture is brought to 8 bits (buildings only).
     """
+
+    _rising = field_validator("range")(rising)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -85,8 +98,6 @@ class ImageSource(ConfigModel):
             raise ValueError(
                 f"give exactly one of file, files, arrays and tiles (given: {given or 'none'})"
             )
-        if isinstance(self.range, tuple) and self.range[0] >= self.range[1]:
-            raise ValueError("range: give the value of black first, then a greater one for white")
         return self
 
     def paths(self) -> list[str]:

@@ -21,8 +21,9 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 DEEPEST = 30
 """Highest zoom."""
 
-_NUMBERS = re.compile(r"(?:.*\D)?(\d+)[-_](\d+)[-_](\d+)(?:@\dx)?")
-_ROW = re.compile(r"(\d+)(?:@\dx)?")
+_NUMBER = r"(0|[1-9]\d*)"  # a date such as 2020-05-13 has zeros in front, a tile has not
+_NUMBERS = re.compile(rf"(?:.*\D)?{_NUMBER}[-_]{_NUMBER}[-_]{_NUMBER}(?:@\dx)?")
+_ROW = re.compile(rf"{_NUMBER}(?:@\dx)?")
 
 
 class SlippyTile(NamedTuple):
