@@ -14,9 +14,10 @@ class FootprintConfig(ConfigModel):
     """Least area of a building, in square metres; what is smaller is left out."""
     min_hole: float = Field(default=12.0, ge=0)
     """Least area of a courtyard, in square metres; smaller holes are filled."""
-    split: float = Field(default=0.7, ge=0, le=1)
-    """Roofs that touch are parted where the ground between two cores is at most this share as wide
-    and as sure as the lesser core; 0 never parts, 1 parts at every narrowing.
+    split: float = Field(default=0.8, ge=0, le=1)
+    """Roofs that touch are parted where the valley between two cores reaches at most this share of
+    the lesser core: in how far its probability lies above the threshold, times the root of its
+    width. 0 never parts, 1 parts at every narrowing.
     """
     simplify: float = Field(default=1.5, gt=0)
     """How far a simplified outline may lie from the traced one, in pixels."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 from pyproj.exceptions import CRSError, ProjError
 
-from nadir.provenance.atomic import atomic_path, write_json
+from nadir.provenance.atomic import atomic_path, write_text
 
 DIGITS = 7
 """Decimals of longitude and latitude: about a centimetre, as RFC 7946 advises."""
@@ -109,7 +110,8 @@ def write_geojson(
     Raises:
         OutputError: When the disk is full or not writable.
     """
-    write_json(path, feature_collection(frame, unplaced))
+    document = feature_collection(frame, unplaced)
+    write_text(path, json.dumps(document, separators=(",", ":"), allow_nan=False) + "\n")
 
 
 def _rounded(

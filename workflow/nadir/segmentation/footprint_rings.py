@@ -19,6 +19,7 @@ from nadir.segmentation.footprint_kernels import key_vertices
 _ALONG_U, _ALONG_V, _OBLIQUE = 0, 1, 2
 _QUARTER = np.pi / 2
 _SHORT = 3.0  # pixels; the direction of a shorter run says nothing
+_CUT = 1.5  # times the shortest jog: a shorter oblique run is a corner that was rounded
 _KERNEL = np.radians(10.0)  # runs within this angle speak for the same axis
 _LEAST_TURN = np.sin(np.radians(15.0))  # lines that meet at less have no certain corner
 _TRIM = 2  # points left out at both ends of a run, where corners are rounded
@@ -189,15 +190,18 @@ def regular_ring(
     """
     cosine, sine = float(np.cos(axis)), float(np.sin(axis))
     turn = np.array([[cosine, -sine], [sine, cosine]])  # a row (x, y) times it is (u, v)
-    walls = _straightened(_walls(runs, turn, axis, snap), shortest)
+    walls = _straightened(_walls(runs, turn, axis, snap, shortest), shortest)
     if walls is None:
         return None
     corners = np.array([_corner(walls[k - 1], wall) for k, wall in enumerate(walls)])
     return corners @ turn.T
 
 
-def _walls(runs: Runs, turn: NDArray[np.float64], axis: float, snap: float) -> list[_Wall]:
-    """Return the walls of a ring, in the frame of its axes, short oblique ones left out."""
+def _walls(
+    runs: Runs, turn: NDArray[np.float64], axis: float, snap: float, shortest: float
+) -> list[_Wall]:
+    """Return the walls of a ring, in the frame of its axes; corners that were cut are left out."""
+    cut = max(_SHORT, _CUT * shortest)
     offset = _from_axis(runs.angle - axis)
     quarter = np.rint((runs.angle - offset - axis) / _QUARTER).astype(int) % 4
     keys, centers = (runs.keys @ turn).tolist(), (runs.center @ turn).tolist()
@@ -210,7 +214,7 @@ def _walls(runs: Runs, turn: NDArray[np.float64], axis: float, snap: float) -> l
             kind = int(quarter[k]) % 2
             place = v if kind == _ALONG_U else u
             walls.append(_Wall(kind, place, weight, ways[quarter[k]], (u, v), begin, end))
-        elif runs.length[k] >= _SHORT:
+        elif not runs.free[k] or runs.length[k] >= cut:
             angle = float(runs.angle[k]) - axis
             way = float(np.cos(angle)), float(np.sin(angle))
             walls.append(_Wall(_OBLIQUE, 0.0, weight, way, (u, v), begin, end))

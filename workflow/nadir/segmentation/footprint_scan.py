@@ -351,7 +351,8 @@ def _buildings(pixels: _Pixels, wanted: NDArray[np.bool_], sizes: Sizes) -> NDAr
     known = np.where(pixels.values == NO_DATA, 0, pixels.values)
     smooth = cv2.GaussianBlur(known, (0, 0), _SMOOTH, borderType=cv2.BORDER_REPLICATE)
     above = np.maximum(smooth.astype(np.float32) - sizes.level, 0) + np.float32(_DOUBT)
-    height = radius * above
+    # The root makes widths count less than certainty: wings of one roof differ in width.
+    height = np.sqrt(radius) * above
     flat = np.flatnonzero(asked)
     order = flat[np.argsort(-height.ravel()[flat], kind="stable")]
     least = max(sizes.least, 1.0)

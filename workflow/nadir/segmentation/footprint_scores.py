@@ -236,10 +236,10 @@ def _score_scene(
     positive = positive_id(classes)
     counted = count_pixels(scene.map, scene.labels, positive, ground)
     predicted, true = read_footprints(scene.footprints), read_footprints(scene.truth)
-    match = match_tables(predicted, true)
-    here = Placed(scene.labels, np.asarray(predicted.geometry.array, object))
-    there = Placed(scene.labels, np.asarray(true.geometry.array, object))
-    errors = _errors(here.shapes[match.pairs[:, 0]], there.shapes[match.pairs[:, 1]], here.grid)
+    match, grid = match_tables(predicted, true), scene.labels.grid
+    here = Placed(grid, np.asarray(predicted.geometry.array, object), scene.labels)
+    there = Placed(grid, np.asarray(true.geometry.array, object), scene.labels)
+    errors = _errors(here.shapes[match.pairs[:, 0]], there.shapes[match.pairs[:, 1]], grid)
     counts = counts_of(true)
     return {
         name: _tally(match, here.within(tiles), there.within(tiles) & counts, errors, counted[name])
@@ -278,29 +278,38 @@ class Placed:
     """Footprints of a scene, and where they belong.
 
     Args:
-        labels: The hard labels of the scene.
-        shapes: Polygons in the CRS of the scene.
+        grid: Grid of the scene.
+        shapes: Polygons in its CRS.
+        labels: Its hard labels; without, all ground counts as labelled.
+
+    Attributes:
+        grid: Grid of the scene.
+        shapes: The polygons.
+        places: int64 (n, 2): row and column of a pixel in each.
     """
 
-    def __init__(self, labels: HardLabels, shapes: NDArray[np.object_]) -> None:
-        self.grid = labels.grid
+    def __init__(
+        self, grid: Grid, shapes: NDArray[np.object_], labels: HardLabels | None = None
+    ) -> None:
+        self.grid = grid
         self.shapes = shapes
         points = shapely.get_coordinates(shapely.point_on_surface(shapes)).reshape(-1, 2)
         x, y = ~self.grid.affine @ (points[:, 0], points[:, 1])
-        self._rows = np.clip(np.floor(y), 0, self.grid.height - 1).astype(np.int64)
-        self._columns = np.clip(np.floor(x), 0, self.grid.width - 1).astype(np.int64)
-        self._labelled = self._are_labelled(labels)
+        inside = np.clip(np.floor([y, x]).T, 0, np.array(self.grid.shape) - 1)
+        self.places = inside.astype(np.int64).reshape(-1, 2)
+        self._labelled = np.ones(len(shapes), bool) if labels is None else self._known(labels)
 
-    def _are_labelled(self, labels: HardLabels) -> NDArray[np.bool_]:
+    def _known(self, labels: HardLabels) -> NDArray[np.bool_]:
         """Return which footprints have labelled ground at their point, read block by block."""
         known = np.zeros(len(self.shapes), bool)
-        blocks = np.stack([self._rows, self._columns], axis=1) // _BLOCK
-        for top, left in np.unique(blocks, axis=0).tolist():
-            here = np.flatnonzero((blocks == (top, left)).all(axis=1))
-            rows, columns = self._rows[here], self._columns[here]
-            y, x = rows.min(), columns.min()
-            window = (int(y), int(x), int(rows.max() - y) + 1, int(columns.max() - x) + 1)
-            known[here] = labels.hard(*window)[rows - y, columns - x] > 0
+        blocks = self.places // _BLOCK
+        for block in np.unique(blocks, axis=0):
+            here = np.flatnonzero((blocks == block).all(axis=1))
+            places = self.places[here]
+            corner = places.min(axis=0)
+            y, x, height, width = (int(n) for n in (*corner, *(np.ptp(places, axis=0) + 1)))
+            rows, columns = (places - corner).T
+            known[here] = labels.hard(y, x, height, width)[rows, columns] > 0
         return known
 
     def within(self, tiles: pd.DataFrame | None) -> NDArray[np.bool_]:
@@ -309,7 +318,7 @@ class Placed:
             return self._labelled
         y, x, size = (tiles[name].to_numpy(float) for name in ("y", "x", "size"))
         tree = shapely.STRtree(shapely.box(x, y, x + size, y + size))
-        points = shapely.points(self._columns + 0.5, self._rows + 0.5)
+        points = shapely.points(self.places[:, ::-1] + 0.5)
         inside = np.zeros(len(points), bool)
         inside[tree.query(points, predicate="intersects")[0]] = True
         return inside & self._labelled
