@@ -83,7 +83,8 @@ def draw_footprints(
 
     The overview shows the scene with the most footprints on the ground of the split (of a large
     one the part with the most); the details are the window with the greatest share of right
-    ones, and that with the most wrong and missed ones, of all scenes. Footprints on other ground are thin.
+    ones, and that with the most wrong and missed ones, of all scenes. Footprints on other ground
+    are thin.
 
     Args:
         scenes: The scenes.
