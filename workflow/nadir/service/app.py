@@ -17,7 +17,8 @@ from nadir import __version__
 from nadir.service import metrics
 from nadir.service.context import PAGES, Capability, Context, context_of
 from nadir.service.observe import Observer
-from nadir.service.problems import Problem, describe_problems, documented, install_handlers
+from nadir.service.openapi import describe
+from nadir.service.problems import Problem, documented, install_handlers
 from nadir.service.settings import Settings
 
 _KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="The service's key.")
@@ -54,7 +55,7 @@ def create_app(settings: Settings, capabilities: Sequence[Capability]) -> FastAP
     )
     app.state.context = context
     written = app.openapi
-    app.openapi = lambda: describe_problems(written())  # type: ignore[method-assign]
+    app.openapi = lambda: describe(written())  # type: ignore[method-assign]
     install_handlers(app)
     locked: list[Any] = [Security(_authorize, scopes=[])] if settings.api_key else []
     _add_health(app)

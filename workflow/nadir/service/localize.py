@@ -46,7 +46,14 @@ _FORM = {
                             "description": "Name of the substrate; by default the first.",
                         },
                     },
-                }
+                },
+                "examples": {
+                    "photo": {
+                        "summary": "Where a photo lies",
+                        "description": "curl -F photo=@photo.png http://localhost:8000/localize",
+                        "value": {"photo": "(the bytes of photo.png)", "substrate": "plain"},
+                    }
+                },
             }
         },
     }
@@ -133,14 +140,20 @@ class Localize:
             response_model=LocalizeAnswer,
             summary="Locate a photo on a substrate",
             openapi_extra=_FORM,
-            responses=documented(400, 401, 408, 413, 415, 422, 429, 503),
+            responses=documented(400, 401, 404, 408, 413, 415, 422, 429, 503),
         )
         pictures: dict[str, Any] = {
             "methods": ["GET"],
             "response_class": Response,
             "responses": {**PNG, **documented(401, 404, 429)},
         }
-        router.add_api_route("/localize/substrates", self.list_substrates, methods=["GET"])
+        router.add_api_route(
+            "/localize/substrates",
+            self.list_substrates,
+            methods=["GET"],
+            summary="The substrates, and the examples",
+            responses=documented(401),
+        )
         one = "/localize/substrates/{name}"
         router.add_api_route(f"{one}/preview.png", self.preview, **pictures)
         router.add_api_route(f"{one}/tiles/{{z}}/{{x}}/{{y}}.png", self.tile, **pictures)
