@@ -93,8 +93,12 @@ schema: $(ENVIRONMENT) ## write config/README.md and the JSON schema anew from t
 	python -m nadir schema
 
 lock: $(ENVIRONMENT) ## bring the locks up to date with requirements/*.in (UPGRADE=1 for newer versions)
-	cd requirements && for name in requirements uv; do \
-	  inputs="uv.in"; if [ $$name = requirements ]; then inputs="nadir.in dev.in"; fi; \
+	cd requirements && for name in requirements uv runtime clusters; do \
+	  case $$name in \
+	    requirements) inputs="nadir.in dev.in";; \
+	    runtime) inputs="nadir.in -c requirements.lock";; \
+	    clusters) inputs="clusters.in -c requirements.lock";; \
+	    *) inputs="$$name.in";; esac; \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-annotate --no-header $(if $(UPGRADE),--upgrade) \
 	    $$inputs -o $$name.lock; done

@@ -1,0 +1,212 @@
+"""What images, compose file and profiles say fits the repository and the tools that read it."""
+
+import argparse
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+REQUIREMENTS = ROOT / "requirements"
+PROFILES = sorted((ROOT / "profiles").glob("*/config.yaml"))
+GPU_KEYS = {"kubernetes": "gpu_manufacturer", "aws-batch": "_gpus"}
+
+
+def instructions():
+    """Return the instructions of the Dockerfile: (stage, word, rest), lines joined."""
+    text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.M)
+    stage, found = "", []
+    for line in text.replace("\\\n", " ").splitlines():
+        if not line.strip():
+            continue
+        word, _, rest = line.strip().partition(" ")
+        if word == "FROM":
+            stage = rest.split(" AS ")[1]
+        found.append((stage, word, rest.strip()))
+    return found
+
+
+def entries(name):
+    """Return package -> (version, hashes) of a lock."""
+    found = {}
+    for block in re.split(r"\n(?=[A-Za-z0-9])", (REQUIREMENTS / name).read_text()):
+        if match := re.match(r"([A-Za-z0-9_.\-]+)==([^\s;]+)", block):
+            found[match[1]] = (match[2], frozenset(re.findall(r"sha256:\w+", block)))
+    return found
+
+
+def test_every_source_of_the_image_is_there_and_not_ignored():
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert ignored[1] == "*" or "*" in ignored
+    allowed = {line[1:] for line in ignored if line.startswith("!")}
+    sources = set()
+    for _, word, rest in instructions():
+        if word in ("COPY", "ADD") and "--from=" not in rest:
+            assert word == "COPY"
+            sources.update(rest.split()[:-1])
+    assert sources
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert source.split("/")[0] in allowed, f"{source} is kept out by .dockerignore"
+
+
+def test_locks_of_the_image_are_there_and_installed_by_hash():
+    text = " ".join(rest for _, word, rest in instructions() if word == "RUN")
+    for name in re.findall(r"requirements/([\w-]+\.lock)", text):
+        assert (REQUIREMENTS / name).is_file() or name == "torch-cpu.lock", name
+    installs = re.findall(r"pip install [^&;|]+-r [^&;|]+", text)
+    assert len(installs) == 3
+    for command in installs:
+        assert "--require-hashes" in command, command
+
+
+@pytest.mark.parametrize("name", ["runtime.lock", "clusters.lock"])
+def test_locks_of_the_image_agree_with_the_lock(name):
+    lock, other = entries("requirements.lock"), entries(name)
+    assert len(other) > 20
+    for package, entry in other.items():
+        assert entry[1], f"{package} has no hash"
+        assert lock.get(package, entry) == entry, f"{name}: {package}; run `make lock`"
+
+
+def test_the_image_holds_what_nadir_asks_for_and_no_tools_of_tests():
+    found = entries("runtime.lock")
+    for line in (REQUIREMENTS / "nadir.in").read_text().splitlines():
+        if line and not line.startswith("#"):
+            name = re.match(r"[A-Za-z0-9_.\-]+", line)[0].lower()
+            assert name in found, line
+    assert not {"pytest", "moto", "mypy", "schemathesis"} & set(found)
+    clusters = entries("clusters.lock")
+    for line in (REQUIREMENTS / "clusters.in").read_text().splitlines():
+        assert not line or line.startswith("#") or line in clusters, line
+
+
+def test_images_do_not_run_as_root():
+    last = {}
+    for stage, word, rest in instructions():
+        if word == "USER":
+            last[stage] = rest
+    assert last == {"service": "nadir", "workflow": "nadir"}
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    for name, service in compose["services"].items():
+        assert "privileged" not in service, name
+
+
+def test_arguments_of_the_build_are_used_and_images_have_no_host():
+    every = instructions()
+    text = "\n".join(rest for _, _, rest in every)
+    for _, word, rest in every:
+        if word == "ARG":
+            assert f"${{{rest.split('=')[0]}" in text, f"{rest} is never used"
+    names = [rest.split()[0] for _, word, rest in every if word == "FROM"]
+    given = [rest.split("=", 1)[1] for _, word, rest in every if word == "ARG" and "=" in rest]
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    given += [item["image"] for item in compose["services"].values() if "image" in item]
+    given += [yaml.safe_load(path.read_text()).get("container-image", "x") for path in PROFILES]
+    for name in [*names, *given]:
+        head, slash, _ = name.partition("/")
+        assert not (slash and ("." in head or ":" in head)), f"{name} names a registry"
+
+
+def test_commands_of_the_image_are_ones_that_there_are():
+    words = {}
+    for stage, word, rest in instructions():
+        if word in ("ENTRYPOINT", "CMD"):
+            words[stage, word] = json.loads(rest)
+    serve = words["service", "ENTRYPOINT"]
+    assert serve[:4] == ["tini", "--", "nadir", "serve"]
+    from nadir.cli import serve as verb
+
+    parser = argparse.ArgumentParser()
+    verb.add_arguments(parser)
+    options = parser.parse_args([*serve[4:], *words["service", "CMD"]])
+    assert (options.host, options.port, str(options.state)) == ("0.0.0.0", 8000, "/state")
+    health = next(rest for _, word, rest in instructions() if word == "HEALTHCHECK")
+    assert "/readyz" in health and ":8000/" in health
+    compile(json.loads(health.split("CMD", 1)[1])[2], "health", "exec")
+    run = words["workflow", "CMD"]
+    assert (ROOT / run[run.index("--snakefile") + 1].removeprefix("/srv/workflow/")).is_file()
+
+
+def test_shell_of_the_image_parses():
+    for _, word, rest in instructions():
+        if word == "RUN":
+            done = subprocess.run(["sh", "-n", "-c", rest], capture_output=True, text=True)
+            assert done.returncode == 0, f"{rest}\n{done.stderr}"
+
+
+def test_compose_bounds_what_a_service_may_take():
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    service = compose["services"]["service"]
+    assert {"mem_limit", "cpus", "pids_limit", "read_only", "stop_grace_period"} <= set(service)
+    assert service["ports"][0].startswith("127.0.0.1:")
+    folders = {entry.rsplit(":/", 1)[1].split(":")[0] for entry in service["volumes"]}
+    assert {"models", "state", "cache"} <= folders
+    stages = {stage for stage, *_ in instructions()}
+    for name, item in compose["services"].items():
+        assert item.get("build", {}).get("target", "service") in stages, name
+    used = {entry.split(":")[0] for entry in service["volumes"] if entry[0].isalpha()}
+    assert used <= set(compose["volumes"])
+
+
+def test_the_lock_without_gpu(tmp_path):
+    torch = tmp_path / "torch-cpu.lock"
+    torch.write_text("torch==9.9+cpu \\\n    --hash=sha256:" + "0" * 64 + "\n")
+    script = REQUIREMENTS / "without_gpu.py"
+    command = [sys.executable, script, REQUIREMENTS / "runtime.lock"]
+    done = subprocess.run([*command, torch], capture_output=True, text=True, check=True)
+    assert "torch==9.9+cpu" in done.stdout
+    names = re.findall(r"^([a-z0-9\-]+)==", done.stdout, re.M)
+    assert not [name for name in names if re.match("nvidia|cuda|triton", name)]
+    assert "torchmetrics" in names and "numpy" in names
+    lacking = subprocess.run([*command, tmp_path / "none"], capture_output=True, text=True)
+    assert lacking.returncode and "torch-cpu.lock is missing" in lacking.stderr
+
+
+@pytest.fixture(scope="module")
+def options():
+    """Return the options of Snakemake, those of plugins that are installed included."""
+    from snakemake.cli import get_argument_parser
+
+    parser = get_argument_parser()
+    return {text for action in parser._actions for text in action.option_strings}
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.parent.name)
+def test_every_key_of_a_profile_is_an_option(path, options):
+    profile = yaml.safe_load(path.read_text())
+    plugins = {"aws-batch": "aws-batch-", "kubernetes": "kubernetes-", "slurm": "slurm-"}
+    prefixes = [*plugins.values(), "storage-s3-"]
+    for key in profile:
+        prefix = next((item for item in prefixes if key.startswith(item)), None)
+        if prefix and not any(text.startswith(f"--{prefix}") for text in options):
+            continue  # that plugin is not installed here
+        assert f"--{key}" in options, f"{path}: {key}"
+
+
+@pytest.mark.parametrize("name", GPU_KEYS)
+def test_rules_with_a_gpu_get_one_from_each_executor(name):
+    rules = set()
+    for path in (ROOT / "rules").glob("*.smk"):
+        for block in re.split(r"^(?=rule |checkpoint )", path.read_text(), flags=re.M):
+            if re.search(r"^ {8}gpu=", block, re.M):
+                rules.add(re.match(r"\w+ (\w+)", block)[1])
+    profile = yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
+    given = {rule for rule, keys in profile["set-resources"].items() if GPU_KEYS[name] in keys}
+    assert given == rules
+
+
+def test_pages_name_files_that_are_there():
+    for page in ("deploy.md", "clusters.md"):
+        text = (ROOT / "docs" / page).read_text()
+        for name in re.findall(r"\]\(((?!http)[^)#]+)", text):
+            assert (ROOT / "docs" / name).exists(), f"{page}: {name}"
+    text = (ROOT / "docs" / "deploy.md").read_text()
+    for line in re.findall(r"^nadir [a-z].*", text, re.M):
+        verb = shlex.split(line)[1].replace("-", "_")
+        assert (ROOT / "workflow" / "nadir" / "cli" / f"{verb}.py").is_file(), line
