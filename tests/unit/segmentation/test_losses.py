@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nadir.config.experiments import LossConfig
-from nadir.segmentation.losses import WeightedCrossEntropy, class_weights
+from nadir.segmentation.losses import SegmentationLoss, class_weights
 
 NAMES = ["field", "forest", "town"]
 
@@ -39,7 +39,7 @@ def test_manual_weights_go_by_name():
 def test_loss_is_the_weighted_mean_over_labelled_pixels():
     logits = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
     target = torch.arange(40).reshape(2, 4, 5) % 4 - 1
-    loss = WeightedCrossEntropy(np.array([1.0, 2.0, 0.5], np.float32))
+    loss = SegmentationLoss(LossConfig(), np.array([1.0, 2.0, 0.5], np.float32))
     expected = torch.nn.functional.cross_entropy(
         logits, target, weight=torch.tensor([1.0, 2.0, 0.5]), ignore_index=-1
     )
@@ -49,14 +49,14 @@ def test_loss_is_the_weighted_mean_over_labelled_pixels():
 def test_pixels_without_label_have_no_gradient():
     logits = torch.zeros(1, 3, 2, 2, requires_grad=True)
     target = torch.tensor([[[0, -1], [-1, 2]]])
-    WeightedCrossEntropy(np.ones(3, np.float32))(logits, target).backward()
+    SegmentationLoss(LossConfig(), np.ones(3, np.float32))(logits, target).backward()
     moved = logits.grad.abs().sum(dim=1)[0] > 0
     assert moved.tolist() == [[True, False], [False, True]]
 
 
 def test_a_batch_without_labels_gives_zero_and_no_nan():
     logits = torch.randn(1, 3, 2, 2, requires_grad=True)
-    loss = WeightedCrossEntropy(np.ones(3, np.float32))(logits, torch.full((1, 2, 2), -1))
+    loss = SegmentationLoss(LossConfig(), np.ones(3, np.float32))(logits, torch.full((1, 2, 2), -1))
     loss.backward()
     assert loss.item() == 0
     assert torch.isfinite(logits.grad).all() and (logits.grad == 0).all()

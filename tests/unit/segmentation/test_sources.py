@@ -18,8 +18,9 @@ from nadir.segmentation.data import (
     resident_bytes,
 )
 from nadir.segmentation.normalize import gain_and_bias, normalize
-from nadir.segmentation.patches import Window
-from nadir.segmentation.sources import ResidentSource, StoredSource, bounding_boxes, turn
+from nadir.segmentation.patches import Shot, Window
+from nadir.segmentation.sources import ResidentSource, StoredSource, bounding_boxes
+from nadir.segmentation.turning import turn
 from nadir.tiles.augment import COUNT, transform
 from nadir.tiles.sampling import sample_plan
 
@@ -91,7 +92,7 @@ def test_values_are_normalized_reflectance_and_zero_where_invalid(data):
     window = data.train[0]
     scene = data.scenes[window.scene]
     source = ResidentSource(data.scenes, data.train, data.statistics, CPU, CPU)
-    inputs, target = source.prepare(list(source.raw([window])), [(window, 0)])
+    inputs, target = source.prepare(list(source.raw([window])), [Shot(window)])
     raw, valid = scene.cube.read(window.y, window.x, 32, 32)
     for date, name in enumerate(scene.cube.dates):
         reflectance = scene.cube.scale[name] * (raw[date].astype(float) + scene.cube.offset[name])
@@ -106,7 +107,7 @@ def test_inference_and_training_normalize_alike(data):
     window = data.train[0]
     cube = data.scenes[window.scene].cube
     source = ResidentSource(data.scenes, data.train, data.statistics, CPU, CPU)
-    inputs, _ = source.prepare(list(source.raw([window])), [(window, 0)])
+    inputs, _ = source.prepare(list(source.raw([window])), [Shot(window)])
     raw, valid = cube.read(window.y, window.x, 32, 32)
     gain, bias = gain_and_bias(data.statistics, [*cube.scale.values()], [*cube.offset.values()])
     np.testing.assert_array_equal(inputs.numpy(), normalize(raw[None], valid[None], gain, bias))
@@ -130,8 +131,8 @@ def test_turning_is_that_of_the_tiles(symmetry):
 def test_image_and_target_turn_together(data):
     window = data.train[1]
     source = ResidentSource(data.scenes, data.train, data.statistics, CPU, CPU)
-    plain = source.prepare(list(source.raw([window])), [(window, 0)])
-    turned = source.prepare(list(source.raw([window])), [(window, 5)])
+    plain = source.prepare(list(source.raw([window])), [Shot(window)])
+    turned = source.prepare(list(source.raw([window])), [Shot(window, 5)])
     for one, other in zip(plain, turned, strict=True):
         assert torch.equal(turn(one, 5), other)
         assert not torch.equal(one, other)

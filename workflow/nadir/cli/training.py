@@ -21,6 +21,13 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of a command that trains."""
     parser.add_argument("--cubes", required=True, nargs="+", type=Path, help="manifests of cubes")
     parser.add_argument("--labels", required=True, nargs="+", type=Path, help="those of labels")
+    parser.add_argument(
+        "--outlines",
+        nargs="+",
+        type=Path,
+        default=[],
+        help="manifests of outlines, for a loss that looks at them; by default those of the labels",
+    )
     parser.add_argument("--split", required=True, type=Path, help="the split")
     parser.add_argument("--statistics", required=True, type=Path, help="statistics, JSON")
     add_fit(parser)
@@ -46,4 +53,5 @@ def train_as_told(options: argparse.Namespace, fit: Fit) -> None:
         seed=section(options.cfg, "seed", int),
         device=device(),
         threads=options.threads,
+        outlines=by_scene(options.outlines),
     )

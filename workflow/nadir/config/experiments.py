@@ -48,6 +48,15 @@ class UNetScratch(ConfigModel):
     """Number of poolings."""
 
 
+class UNetSmall(ConfigModel):
+    """A U-Net of 3,842,241 parameters for RGB and two classes: 22 convolutions, 18 batch norms.
+
+    Small enough to train from random weights on single pictures. For two classes it has one logit.
+    """
+
+    name: Literal["unet_small"] = "unet_small"
+
+
 class RandomForest(ConfigModel):
     """Per-pixel random forest over the bands of all dates: the baseline that sees no context."""
 
@@ -62,13 +71,32 @@ class RandomForest(ConfigModel):
     """Most training pixels drawn (stratified by tile, seeded); all of them when there are fewer."""
 
 
-ModelConfig = Annotated[UNet | UNetNoSkip | UNetScratch | RandomForest, Field(discriminator="name")]
+ModelConfig = Annotated[
+    UNet | UNetNoSkip | UNetScratch | UNetSmall | RandomForest, Field(discriminator="name")
+]
+
+
+LossTerm = Literal["cross_entropy", "dice", "boundary"]
 
 
 class LossConfig(ConfigModel):
-    """What is minimized; pixels without a label never count."""
+    """What is minimized: a weighted sum of terms; pixels without a label never count."""
 
     name: Literal["cross_entropy"] = "cross_entropy"
+    """The term that is there where `terms` says nothing else."""
+    terms: dict[LossTerm, Annotated[float, Field(gt=0)]] = Field(
+        default={"cross_entropy": 1.0}, min_length=1
+    )
+    """Term -> weight. `dice`: one minus the soft Dice coefficient, mean over the classes (Milletari
+    et al. 2016). `boundary`, for two classes: how far from the outlines probability lies on the
+    wrong side (Kervadec et al. 2019).
+    """
+    border_weight: float = Field(default=0.0, ge=0)
+    """What pixels at a border of the last class count more in cross-entropy (Ronneberger et al.
+    2015): a factor of 1 + this at the border, falling off as a Gaussian of `border_width`.
+    """
+    border_width: float = Field(default=5.0, gt=0)
+    """Width of that Gaussian, in pixels of the imagery."""
     class_weights: Literal["none", "inverse_frequency", "inverse_root", "manual"] = (
         "inverse_frequency"
     )
@@ -79,6 +107,11 @@ class LossConfig(ConfigModel):
     """Class name -> weight, for `manual` (1 where not given)."""
     max_weight: float = Field(default=10.0, gt=0)
     """Largest class weight, so that one rare class cannot drown the rest."""
+
+    @property
+    def uses_outlines(self) -> bool:
+        """Whether the loss looks at the distance of pixels to the nearest outline."""
+        return self.border_weight > 0 or "boundary" in self.terms
 
 
 class OptimizerConfig(ConfigModel):
@@ -94,12 +127,14 @@ class OptimizerConfig(ConfigModel):
 class SchedulerConfig(ConfigModel):
     """The learning-rate schedule."""
 
-    name: Literal["plateau", "cosine", "constant"] = "plateau"
+    name: Literal["plateau", "cosine", "step", "constant"] = "plateau"
     """`plateau`: multiply by `factor` when the validation loss has not fallen for `patience`
-    epochs; `cosine`: fall to zero over all epochs, after `warmup` epochs.
+    epochs; `cosine`: fall to zero over all epochs (or over `max_seconds`, whichever is sooner),
+    after `warmup` epochs; `step`: multiply by `factor` once, after two thirds of all epochs (or of
+    `max_seconds`).
     """
     factor: float = Field(default=0.5, gt=0, lt=1)
-    """For `plateau`."""
+    """For `plateau` and `step`."""
     patience: int = Field(default=3, ge=0)
     """For `plateau`, in epochs."""
     warmup: int = Field(default=0, ge=0)
@@ -107,7 +142,7 @@ class SchedulerConfig(ConfigModel):
 
 
 class AugmentConfig(ConfigModel):
-    """Which rotated and flipped forms of the training tiles are shown."""
+    """In which forms the training tiles are shown; validation tiles are shown as they are."""
 
     dihedral: Literal["none", "copies", "random"] = "copies"
     """`copies`: each tile as it is, and tiles rich in rare classes also rotated by 90, 180, 270
@@ -118,6 +153,20 @@ class AugmentConfig(ConfigModel):
     """Names of the classes that earn extra copies."""
     rare_share: float = Field(default=0.05, ge=0, le=1)
     """Share of a tile's labelled pixels above which it counts as rich in rare classes."""
+    crops: int | None = Field(default=None, ge=1)
+    """Show so many random crops of the training ground an epoch in the place of tiles. Crops may
+    lie across tiles and never leave them; `dihedral: copies` turns them as `random` does.
+    """
+    crop: int | None = Field(default=None, ge=16)
+    """Side of a crop as the network sees it, in pixels; by default that of the largest tile."""
+    scale: float = Field(default=1.0, ge=1, le=4)
+    """Crops cover ground between 1/`scale` and `scale` times their side, log-uniformly drawn, and
+    are resampled; labels by nearest neighbor.
+    """
+    jitter: float = Field(default=0.0, ge=0, le=1)
+    """Radiometric jitter: standard deviation of a random factor (in logarithms) and of a random
+    shift by channel, in standard deviations of the training tiles.
+    """
 
 
 class TrainConfig(ConfigModel):
@@ -135,10 +184,23 @@ class TrainConfig(ConfigModel):
     """The learning-rate schedule."""
     augment: AugmentConfig = AugmentConfig()
     """Rotations, flips and extra copies."""
-    monitor: Literal["validation_loss", "validation_miou"] = "validation_loss"
-    """What decides which epoch's weights are kept."""
+    monitor: Literal["validation_loss", "validation_miou", "validation_iou"] = "validation_loss"
+    """What decides which epoch's weights are kept; `validation_iou` is the IoU of
+    `monitor_class`.
+    """
+    monitor_class: str | None = None
+    """Name of the class of `validation_iou`; by default the last of the class table."""
     early_stopping: int | None = Field(default=None, ge=1)
     """Stop after so many epochs without improvement of `monitor`; null: never."""
+    max_seconds: float | None = Field(default=None, gt=0)
+    """End after the epoch with which so many seconds of computing (of all processor cores together
+    on a CPU, of the clock with a GPU) are spent, validation included; a resumed run goes on with
+    the sum. The result then depends on the speed of the machine.
+    """
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    """Judge and keep a moving average of the weights; the share of the old average that each step
+    leaves (0.99: some 100 steps). Null keeps the weights themselves.
+    """
     seed: int = Field(default=0, ge=0)
     """Seed of weights, order and augmentation; combined with the configuration's seed."""
     precision: Literal["auto", "32", "bf16"] = "auto"

@@ -2,7 +2,8 @@
 
 The first four are the recipes of the land-cover project that nadir grew from, so that progress is
 measured against them, and the per-pixel baseline. `weights: imagenet` needs a network the first
-time; an experiment says `weights: null` (or a file) where there is none.
+time; an experiment says `weights: null` (or a file) where there is none. `unet_small` is the recipe
+of the building-labelling project that nadir grew from, `nadir_buildings` is nadir's own.
 """
 
 from __future__ import annotations
@@ -41,6 +42,44 @@ RECIPES: dict[str, dict[str, Any]] = {
         "train": _SEED_TRAINING,
     },
     "random_forest": {"model": {"name": "random_forest"}},
+    "unet_small": {
+        "model": {"name": "unet_small"},
+        "train": {
+            "epochs": 100,
+            "batch_size": 8,
+            "loss": {"class_weights": "none"},
+            "optimizer": {"name": "adam", "learning_rate": 1e-3},
+            "scheduler": {"name": "constant"},
+            "augment": {"dihedral": "none"},
+            "monitor": "validation_iou",
+            "early_stopping": 10,
+        },
+        "predict": {"window": 256, "overlap": 0.0},
+    },
+    "nadir_buildings": {
+        # Weights of `imagenet`, or a file of them, are better where they can be had.
+        "model": {
+            "name": "unet",
+            "encoder": "resnet18",
+            "weights": None,
+            "decoder_channels": [128, 64, 48, 32],
+        },
+        "train": {
+            "epochs": 60,
+            "batch_size": 8,
+            "loss": {
+                "terms": {"cross_entropy": 1.0, "dice": 1.0},
+                "class_weights": "none",
+                "border_weight": 1.0,
+            },
+            "optimizer": {"name": "adamw", "learning_rate": 2e-3, "weight_decay": 0.01},
+            "scheduler": {"name": "cosine", "warmup": 2},
+            "augment": {"dihedral": "random", "crops": 128, "scale": 1.5, "jitter": 0.1},
+            "monitor": "validation_iou",
+            "ema": 0.99,
+        },
+        "predict": {"overlap": 0.5, "tta": "dihedral"},
+    },
 }
 """Recipe name -> nested values, merged under an experiment's own."""
 

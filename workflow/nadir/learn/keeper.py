@@ -22,7 +22,7 @@ from nadir.provenance.atomic import atomic_path, remove_leftovers
 log = logging.getLogger(__name__)
 
 STATE = "state.pt"
-_SHOWN = ("train_loss", "validation_loss", "validation_miou")
+_SHOWN = ("train_loss", "validation_loss", "validation_miou", "validation_iou")
 
 
 @dataclass
@@ -34,8 +34,9 @@ class Progress:
         best: Best value of the monitored score so far; None before the first epoch.
         best_epoch: Epoch (from 1) that gave it.
         waited: Epochs since.
-        stopped: Whether early stopping has ended the training.
+        stopped: Whether early stopping, or the end of the time, has ended the training.
         seconds: Wall time of the finished epochs.
+        spent: Seconds of computing of the finished epochs, as `max_seconds` counts them.
         rows: The history, one row an epoch.
     """
 
@@ -45,6 +46,7 @@ class Progress:
     waited: int = 0
     stopped: bool = False
     seconds: float = 0.0
+    spent: float = 0.0
     rows: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -63,6 +65,7 @@ class Keeper(Callback):
         patience: Epochs without improvement after which the training stops; None for never.
         board: For TensorBoard.
         progress: How far earlier runs came.
+        max_seconds: Seconds of computing after which the training ends; None for no such end.
     """
 
     def __init__(
@@ -74,7 +77,9 @@ class Keeper(Callback):
         patience: int | None,
         board: BoardWriter,
         progress: Progress,
+        max_seconds: float | None = None,
     ) -> None:
+        self.max_seconds = max_seconds
         self.work = work
         self.batches = batches
         self.seed = seed
@@ -82,7 +87,7 @@ class Keeper(Callback):
         self.patience = patience
         self.board = board
         self.progress = progress
-        self._started = self._trained = 0.0
+        self._started = self._trained = self._computed = 0.0
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make the epoch independent of what ran before it in this process."""
@@ -90,9 +95,13 @@ class Keeper(Callback):
         self.batches.set_epoch(epoch)
         seed_all(self.seed, epoch)
         self._started = time.perf_counter()
+        self._computed = _computing(pl_module)
 
-    def on_train_batch_end(self, *args: Any) -> None:
-        """Note the time, so that images per second leave validation out."""
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Average the weights; note the time, so that images per second leave validation out."""
+        assert isinstance(pl_module, Learner)
+        if pl_module.average is not None:
+            pl_module.average.update(pl_module.network())
         self._trained = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -103,7 +112,10 @@ class Keeper(Callback):
         scores = pl_module.epoch_scores()
         row = {"epoch": float(epoch), **scores, "learning_rate": learning_rate(optimizer)}
         self._judge(scores[self.monitor], epoch, pl_module)
-        pl_module.schedule.step(scores["validation_loss"])
+        self.progress.spent += _computing(pl_module) - self._computed
+        pl_module.schedule.step(scores["validation_loss"], self.progress.spent)
+        if self.max_seconds is not None and self.progress.spent >= self.max_seconds:
+            self.progress.stopped = True
         now = time.perf_counter()
         row["seconds"] = now - self._started
         row["images_per_second"] = self.batches.samples / max(1e-9, self._trained - self._started)
@@ -132,7 +144,7 @@ class Keeper(Callback):
         ):  # the first epoch's weights count even if its score is NaN
             done.best, done.best_epoch, done.waited = (value if known else None), epoch, 0
             with atomic_path(best_path(self.work, epoch)) as temporary:
-                save_file(cpu_weights(learner.network()), temporary)
+                save_file(cpu_weights(learner.judged()), temporary)
         else:
             done.waited += 1
             done.stopped = self.patience is not None and done.waited >= self.patience
@@ -145,6 +157,7 @@ class Keeper(Callback):
             "network": learner.network().state_dict(),
             "optimizer": optimizer.state_dict(),
             "schedule": learner.schedule.state_dict(),
+            "average": learner.average.state_dict() if learner.average is not None else None,
         }
         with atomic_path(self.work / STATE) as temporary:
             torch.save(state, temporary)
@@ -152,6 +165,11 @@ class Keeper(Callback):
         for path in self.work.glob("best-*.safetensors"):
             if path != keep:
                 path.unlink(missing_ok=True)
+
+
+def _computing(module: LightningModule) -> float:
+    """Return a clock of computing: of all cores together on a CPU, of the wall with a GPU."""
+    return time.process_time() if module.device.type == "cpu" else time.perf_counter()
 
 
 def best_path(work: Path, epoch: int) -> Path:

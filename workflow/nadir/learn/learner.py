@@ -12,6 +12,7 @@ from lightning.pytorch import LightningModule
 from torch.optim import Optimizer
 
 from nadir.config.experiments import TrainConfig
+from nadir.learn.averaging import WeightAverage
 from nadir.learn.optim import Schedule, build_optimizer
 
 
@@ -30,7 +31,8 @@ class Batches(Protocol):
 class Learner(LightningModule):
     """A Lightning module with nadir's optimizer, schedule and end-of-epoch scores.
 
-    A job defines `training_step`, `validation_step` and `epoch_scores`.
+    A job defines `training_step`, `validation_step` and `epoch_scores`; what it validates is
+    `judged()`.
 
     Args:
         cfg: The training's section of the configuration.
@@ -41,6 +43,16 @@ class Learner(LightningModule):
         self.cfg = cfg
         self.schedule: Schedule | None = None
         self.pending: dict[str, Any] | None = None
+        self._average: list[WeightAverage] = []  # in a list: no submodule of this module
+
+    @property
+    def average(self) -> WeightAverage | None:
+        """The moving average of the weights; None where none is asked for, or before training."""
+        return self._average[0] if self._average else None
+
+    def judged(self) -> torch.nn.Module:
+        """Return the network that is validated and kept: the average, or the network itself."""
+        return self.network() if self.average is None else self.average.network
 
     @abstractmethod
     def network(self) -> torch.nn.Module:
@@ -57,12 +69,22 @@ class Learner(LightningModule):
         """Return pictures of samples: name -> uint8 (height, width, 3)."""
         return {}
 
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return what is trained, in torch's form; a group may have a learning rate of its own."""
+        return [{"params": list(self.network().parameters())}]
+
     def configure_optimizers(self) -> Optimizer:
-        """Build optimizer and schedule; take up the state of a run that was killed."""
-        optimizer = build_optimizer(self.cfg.optimizer, self.network().parameters())
-        self.schedule = Schedule(self.cfg.scheduler, optimizer, self.cfg.epochs)
+        """Build optimizer, schedule and average; take up the state of a run that was killed."""
+        if self.cfg.ema is not None:  # the network is on its device by now
+            self._average = [WeightAverage(self.network(), self.cfg.ema)]
+        optimizer = build_optimizer(self.cfg.optimizer, self.parameter_groups())
+        self.schedule = Schedule(
+            self.cfg.scheduler, optimizer, self.cfg.epochs, self.cfg.max_seconds
+        )
         if self.pending is not None:
             optimizer.load_state_dict(self.pending["optimizer"])
             self.schedule.load_state_dict(self.pending["schedule"])
+            if self.average is not None:
+                self.average.load_state_dict(self.pending["average"])
             self.pending = None
         return optimizer

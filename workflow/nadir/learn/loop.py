@@ -66,7 +66,16 @@ def fit(
         log.info("resuming after epoch %d of %d", progress.epochs, cfg.epochs)
     if progress.epochs < cfg.epochs and not progress.stopped:
         board = BoardWriter(logs, progress.epochs + 1)
-        keeper = Keeper(work, train, seed, cfg.monitor, cfg.early_stopping, board, progress)
+        keeper = Keeper(
+            work,
+            train,
+            seed,
+            cfg.monitor,
+            cfg.early_stopping,
+            board,
+            progress,
+            cfg.max_seconds,
+        )
         try:
             with _quiet_lightning():
                 trainer = build_trainer(

@@ -14,8 +14,10 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 from nadir.config.experiments import OptimizerConfig, SchedulerConfig
 
 
-def build_optimizer(cfg: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """Return the optimizer that `cfg` names, over `parameters`."""
+def build_optimizer(
+    cfg: OptimizerConfig, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]]
+) -> Optimizer:
+    """Return the optimizer that `cfg` names, over parameters or groups of them (torch's form)."""
     options: dict[str, Any] = {"lr": cfg.learning_rate, "weight_decay": cfg.weight_decay}
     if cfg.name == "adamw":
         return AdamW(parameters, **options)
@@ -34,9 +36,18 @@ class Schedule:
         cfg: The section of the configuration.
         optimizer: Whose learning rate is set.
         epochs: Length of the whole training.
+        seconds: Its length in seconds of computing, if it ends by time.
     """
 
-    def __init__(self, cfg: SchedulerConfig, optimizer: Optimizer, epochs: int) -> None:
+    def __init__(
+        self,
+        cfg: SchedulerConfig,
+        optimizer: Optimizer,
+        epochs: int,
+        seconds: float | None = None,
+    ) -> None:
+        self._seconds = seconds
+        self._spent = 0.0
         self.plateau: ReduceLROnPlateau | None = None
         self.by_epoch: LambdaLR | None = None
         if cfg.name == "plateau":
@@ -45,11 +56,33 @@ class Schedule:
             )
         elif cfg.name == "cosine":
             self.by_epoch = LambdaLR(
-                optimizer, lambda epoch: cosine_factor(epoch, epochs, cfg.warmup)
+                optimizer, lambda epoch: self._factor(epoch, epochs, cfg.warmup)
+            )
+        elif cfg.name == "step":
+            self.by_epoch = LambdaLR(
+                optimizer, lambda epoch: cfg.factor if self._done(epoch, epochs) >= 2 / 3 else 1.0
             )
 
-    def step(self, validation_loss: float) -> None:
-        """Set the learning rate of the next epoch."""
+    def _done(self, epoch: int, epochs: int) -> float:
+        """Return the share of the training that is over, by epochs or by time."""
+        by_time = self._spent / self._seconds if self._seconds is not None else 0.0
+        return max(epoch / epochs, by_time)
+
+    def _factor(self, epoch: int, epochs: int, warmup: int) -> float:
+        """Return the cosine's factor by epochs or by time, whichever is further on."""
+        factor = cosine_factor(epoch, epochs, warmup)
+        if self._seconds is None or epoch < warmup:
+            return factor
+        return min(factor, cosine_factor(epoch, epochs, warmup, self._spent / self._seconds))
+
+    def step(self, validation_loss: float, spent: float = 0.0) -> None:
+        """Set the learning rate of the next epoch.
+
+        Args:
+            validation_loss: Of the epoch that has ended.
+            spent: Seconds of computing so far.
+        """
+        self._spent = spent
         if self.plateau is not None:
             self.plateau.step(validation_loss)
         if self.by_epoch is not None:
@@ -67,15 +100,22 @@ class Schedule:
             chosen.load_state_dict(state)
 
 
-def cosine_factor(epoch: int, epochs: int, warmup: int) -> float:
+def cosine_factor(epoch: int, epochs: int, warmup: int, done: float | None = None) -> float:
     """Return the factor on the learning rate in `epoch`: a linear rise, then half a cosine.
 
     Loshchilov and Hutter 2017 (SGDR), without restarts. The last epoch still learns: the cosine
     would reach zero one epoch after it.
+
+    Args:
+        epoch: The epoch, from 0.
+        epochs: Epochs in all.
+        warmup: Epochs of the rise.
+        done: Share of the way after the rise, where it is known otherwise.
     """
     if epoch < warmup:
         return (epoch + 1) / (warmup + 1)
-    done = (epoch - warmup) / max(1, epochs - warmup)
+    if done is None:
+        done = (epoch - warmup) / max(1, epochs - warmup)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 

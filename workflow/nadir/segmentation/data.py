@@ -11,8 +11,15 @@ import numpy as np
 import torch
 
 from nadir.segmentation.normalize import Statistics
-from nadir.segmentation.patches import Scene, Window
-from nadir.segmentation.sources import ResidentSource, Source, StoredSource, bounding_boxes
+from nadir.segmentation.patches import Scene, Shot, Window
+from nadir.segmentation.sources import (
+    Prepared,
+    ResidentSource,
+    Source,
+    StoredSource,
+    bounding_boxes,
+)
+from nadir.tiles.augment import Look
 from nadir.tiles.sampling import SamplePlan
 
 log = logging.getLogger(__name__)
@@ -29,6 +36,8 @@ class TileBatches:
         windows: The tiles that plans number.
         plan: Epoch -> what it shows, in order; its length must not change.
         batch_size: Tiles a batch.
+        side: Pixels of a side to which random crops are resampled; needed where plans have any.
+        look: (epoch, position in its plan) -> radiometric jitter; None for none.
     """
 
     def __init__(
@@ -37,7 +46,11 @@ class TileBatches:
         windows: Sequence[Window],
         plan: Callable[[int], SamplePlan],
         batch_size: int,
+        side: int | None = None,
+        look: Callable[[int, int], Look] | None = None,
     ) -> None:
+        self.side = side
+        self.look = look
         self.source = source
         self.windows = windows
         self.plan = plan
@@ -46,7 +59,7 @@ class TileBatches:
         self._sizes = np.array([window.size for window in windows], np.int64)
         first = plan(0)
         self.samples = len(first)
-        self._length = len(group_by_size(self._sizes[first.tile], batch_size))
+        self._length = len(self._groups(first))
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration shows."""
@@ -55,15 +68,28 @@ class TileBatches:
     def __len__(self) -> int:
         return self._length
 
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def __iter__(self) -> Iterator[Prepared]:
         # A generator looks at the epoch when the first batch is asked for, which is when the loop
         # has announced it.
         plan = self.plan(self.epoch)
-        groups = [
-            [(self.windows[plan.tile[at]], int(plan.symmetry[at])) for at in positions]
-            for positions in group_by_size(self._sizes[plan.tile], self.batch_size)
-        ]
+        groups = [[self._shot(plan, at) for at in positions] for positions in self._groups(plan)]
         yield from self.source.batches(groups)
+
+    def _groups(self, plan: SamplePlan) -> list[list[int]]:
+        """Return the positions of each batch; crops are all of one size once they are shown."""
+        sizes = self._sizes[plan.tile]
+        if plan.crop is not None:
+            sizes = np.full(len(plan), self.side, np.int64)
+        return group_by_size(sizes, self.batch_size)
+
+    def _shot(self, plan: SamplePlan, at: int) -> Shot:
+        """Return how one sample is shown."""
+        window, side = self.windows[plan.tile[at]], None
+        if plan.crop is not None:
+            y, x, size = (int(value) for value in plan.crop[at])
+            window, side = Window(window.scene, y, x, size), self.side
+        look = None if self.look is None else self.look(self.epoch, at)
+        return Shot(window, int(plan.symmetry[at]), side, look)
 
 
 def group_by_size(sizes: np.ndarray, batch_size: int) -> list[list[int]]:
@@ -103,6 +129,7 @@ def choose_source(
     device: torch.device,
     threads: int = 2,
     memory: int | None = None,
+    outlines: int | None = None,
 ) -> Source:
     """Return the fastest source that fits: on the GPU, in host memory, or read from the stores.
 
@@ -114,26 +141,30 @@ def choose_source(
         threads: Reading threads.
         memory: Bytes that the data may take; by default half of what is free on the GPU, or else
             on the host.
+        outlines: Id of the class whose outlines are asked for; None for no outlines.
     """
-    needed = resident_bytes(windows, *statistics.mean.shape)
+    needed = resident_bytes(windows, *statistics.mean.shape, outlines=outlines is not None)
     on_gpu = memory
     if device.type == "cuda" and memory is None:
         on_gpu = int(torch.cuda.mem_get_info(device)[0] * _SHARE_GPU)
     on_host = int(free_memory() * _SHARE_HOST) if memory is None else memory
     source: Source
     if device.type == "cuda" and on_gpu is not None and needed <= on_gpu:
-        source = ResidentSource(scenes, windows, statistics, device, device, threads)
+        source = ResidentSource(scenes, windows, statistics, device, device, threads, outlines)
     elif needed <= on_host:
-        source = ResidentSource(scenes, windows, statistics, device, torch.device("cpu"), threads)
+        host = torch.device("cpu")
+        source = ResidentSource(scenes, windows, statistics, device, host, threads, outlines)
     else:
-        source = StoredSource(scenes, windows, statistics, device, threads)
+        source = StoredSource(scenes, windows, statistics, device, threads, outlines)
     log.info("training data: %.1f MB, %s", needed / 1e6, source.name)
     return source
 
 
-def resident_bytes(windows: Sequence[Window], dates: int, bands: int) -> int:
+def resident_bytes(
+    windows: Sequence[Window], dates: int, bands: int, outlines: bool = False
+) -> int:
     """Return the bytes of the ground that the tiles cover, held as raw integers."""
-    a_pixel = dates * (2 * bands + 1) + 1
+    a_pixel = dates * (2 * bands + 1) + 1 + outlines
     return sum(height * width * a_pixel for _, _, height, width in bounding_boxes(windows).values())
 
 

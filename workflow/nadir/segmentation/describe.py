@@ -14,7 +14,9 @@ TASKS = (TASK, "land-cover segmentation")
 """That and the name that older bundles give it."""
 
 
-def describe_model(data: TrainingData, cfg: ModelConfig, keys: dict[str, Any]) -> dict[str, Any]:
+def describe_model(
+    data: TrainingData, cfg: ModelConfig, keys: dict[str, Any], tile: int | None = None
+) -> dict[str, Any]:
     """Return the description of a bundle: all that inference needs, and equal for equal trainings.
 
     Args:
@@ -22,6 +24,7 @@ def describe_model(data: TrainingData, cfg: ModelConfig, keys: dict[str, Any]) -
         cfg: The model. Encoder weights are named under `pretrained`, and are not asked for when
             the model is built for inference.
         keys: Keys of code and data.
+        tile: Side of what it was shown in training, in pixels; by default that of the largest tile.
     """
     model = cfg.model_dump(mode="json")
     weights = model.pop("weights", None)
@@ -37,6 +40,6 @@ def describe_model(data: TrainingData, cfg: ModelConfig, keys: dict[str, Any]) -
             "mean": data.statistics.mean.tolist(),
             "std": data.statistics.std.tolist(),
         },
-        "tile": data.tile,
+        "tile": tile or data.tile,
         "keys": keys,
     }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
-from nadir.config.experiments import ModelConfig, TrainConfig
+from nadir.config.experiments import AugmentConfig, ModelConfig, TrainConfig
 from nadir.learn.bundle import save_bundle
 from nadir.learn.devices import device_label, lease
 from nadir.learn.history import write_history
@@ -17,9 +18,13 @@ from nadir.segmentation.dataset import TrainingData, rich_tiles
 from nadir.segmentation.describe import describe_model
 from nadir.segmentation.losses import class_weights
 from nadir.segmentation.models.registry import build_model
+from nadir.segmentation.patches import Window
+from nadir.segmentation.sources import Source
 from nadir.segmentation.task import SegmentationLearner
 from nadir.segmentation.train import Session
-from nadir.tiles.sampling import SamplePlan, sample_plan
+from nadir.tiles.augment import COPIES, Look, random_look
+from nadir.tiles.crops import Ground, crop_plan
+from nadir.tiles.sampling import SamplePlan, look_rng, sample_plan
 
 _WEIGHTS = 2**32  # an epoch that never comes: the stream of the initial weights
 
@@ -55,16 +60,13 @@ def fit_network(
             found,
             session.threads,
             session.memory,
+            data.table.count if cfg.loss.uses_outlines else None,
         )
-        rich = rich_tiles(data, cfg.augment)
-
-        def plan(epoch: int) -> SamplePlan:
-            return sample_plan(len(data.train), run_seed, epoch, cfg.augment.dihedral, rich)
 
         def in_order(epoch: int) -> SamplePlan:
             return sample_plan(len(data.validation), run_seed, 0, shuffle=False)
 
-        train = TileBatches(source, data.train, plan, cfg.batch_size)
+        train = training_batches(source, data, cfg, run_seed)
         validation = TileBatches(source, data.validation, in_order, cfg.batch_size)
         try:
             best, progress = fit(
@@ -79,7 +81,8 @@ def fit_network(
         finally:
             source.close()
         label = device_label(found)
-    save_bundle(session.folder, describe_model(data, model_cfg, session.keys), best)
+    tile = crop_side(data, cfg.augment)
+    save_bundle(session.folder, describe_model(data, model_cfg, session.keys, tile), best)
     write_history(session.folder / "history.parquet", progress.rows)
     return {
         "device": label,
@@ -91,6 +94,7 @@ def fit_network(
             "monitor": cfg.monitor,
             "best": progress.best,
             "stopped_early": progress.stopped,
+            "computing_seconds": round(progress.spent, 3),
             "training_tiles": len(data.train),
             "samples_an_epoch": train.samples,
             "validation_tiles": len(data.validation),
@@ -98,3 +102,57 @@ def fit_network(
             "class_weights": dict(zip(data.table.names[1:], weights.tolist(), strict=True)),
         },
     }
+
+
+def training_batches(
+    source: Source, data: TrainingData, cfg: TrainConfig, seed: int
+) -> TileBatches:
+    """Return the batches of a training: tiles, or random crops of their ground, as configured.
+
+    Args:
+        source: Where patches come from.
+        data: What to learn from.
+        cfg: The training.
+        seed: Seed of order, forms and crops.
+    """
+    augment = cfg.augment
+    rich = rich_tiles(data, augment)
+
+    def look(epoch: int, sample: int) -> Look:
+        rng = look_rng(seed, epoch, sample)
+        return random_look(rng, data.statistics.channels, augment.jitter)
+
+    looks = look if augment.jitter else None
+    if augment.crops is None:
+
+        def tiles(epoch: int) -> SamplePlan:
+            return sample_plan(len(data.train), seed, epoch, augment.dihedral, rich)
+
+        return TileBatches(source, data.train, tiles, cfg.batch_size, look=looks)
+    ground = Ground(np.array([_numbers(window) for window in data.train], np.int64))
+    side = crop_side(data, augment)
+    # As often as tiles rich in rare classes are shown when tiles are shown whole.
+    chances = None if rich is None else 1 + len(COPIES) * rich
+
+    def crops(epoch: int) -> SamplePlan:
+        return crop_plan(
+            ground,
+            seed,
+            epoch,
+            count=augment.crops or 1,
+            side=side,
+            scale=augment.scale,
+            turned=augment.dihedral != "none",
+            chances=chances,
+        )
+
+    return TileBatches(source, data.train, crops, cfg.batch_size, side, looks)
+
+
+def crop_side(data: TrainingData, cfg: AugmentConfig) -> int:
+    """Return the side in pixels of what a network is shown at most: a good window to predict."""
+    return data.tile if cfg.crops is None else cfg.crop or data.tile
+
+
+def _numbers(window: Window) -> tuple[int, int, int, int]:
+    return window.scene, window.y, window.x, window.size

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from nadir.segmentation.normalize import Statistics, gain_and_bias
+from nadir.tiles.augment import Look
 
 
 class CubeLike(Protocol):
@@ -37,12 +38,20 @@ class LabelsLike(Protocol):
         """Return uint8 ids (height, width), 0 = no data."""
 
 
+class OutlinesLike(Protocol):
+    """What training needs of outlines (`nadir.segmentation.outlines`)."""
+
+    def distance(self, y: int, x: int, height: int, width: int, /) -> np.ndarray:
+        """Return int8 (height, width): pixels to the nearest outline, positive inside."""
+
+
 @dataclass(frozen=True)
 class Scene:
-    """One scene to learn from."""
+    """One scene to learn from; without outlines, those of the labels serve where any are needed."""
 
     cube: CubeLike
     labels: LabelsLike
+    outlines: OutlinesLike | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,23 @@ class Window:
     y: int
     x: int
     size: int
+
+
+@dataclass(frozen=True)
+class Shot:
+    """How a window is shown to a network.
+
+    Attributes:
+        window: The ground.
+        symmetry: How it is turned: 0..7 of `nadir.tiles.augment`.
+        side: Pixels of a side to which it is resampled; None leaves it as it is.
+        look: Radiometric jitter; None for none.
+    """
+
+    window: Window
+    symmetry: int = 0
+    side: int | None = None
+    look: Look | None = None
 
 
 def affine_of(cube: CubeLike, statistics: Statistics) -> tuple[np.ndarray, np.ndarray]:

@@ -16,15 +16,21 @@ import numpy as np
 import torch
 
 from nadir.segmentation.normalize import Statistics
-from nadir.segmentation.patches import Scene, Window, affine_of
-from nadir.segmentation.turning import turn
+from nadir.segmentation.outlines import LabelOutlines
+from nadir.segmentation.patches import OutlinesLike, Scene, Shot, Window, affine_of
+from nadir.segmentation.turning import nearest, resize, turn
 
 _STRIP = 512
 _AHEAD = 3
 
 
-Raw = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-"""uint16 (date, band, h, w), bool (date, h, w), uint8 (h, w)."""
+Raw = tuple[torch.Tensor, ...]
+"""uint16 (date, band, h, w), bool (date, h, w), uint8 (h, w), and int8 (h, w) where outlines are
+asked for.
+"""
+
+Prepared = tuple[torch.Tensor, ...]
+"""Input, target, and the distance to outlines where they are asked for; see `Source.prepare`."""
 
 
 class Source(ABC):
@@ -35,6 +41,7 @@ class Source(ABC):
         windows: Every tile that will be asked for.
         statistics: Of the training tiles.
         device: Where batches are computed.
+        outlines: Id of the class whose outlines are asked for; None for no outlines.
     """
 
     name: str
@@ -45,7 +52,9 @@ class Source(ABC):
         windows: Sequence[Window],
         statistics: Statistics,
         device: torch.device,
+        outlines: int | None = None,
     ) -> None:
+        self.outlines = outlines
         self.scenes = scenes
         self.windows = windows
         self.device = device
@@ -58,38 +67,68 @@ class Source(ABC):
         """Yield the raw patches of windows, in their order."""
 
     @abstractmethod
-    def batches(
-        self, groups: Sequence[Sequence[tuple[Window, int]]]
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield input and target of each group of (window, symmetry), in order."""
+    def batches(self, groups: Sequence[Sequence[Shot]]) -> Iterator[Prepared]:
+        """Yield what `prepare` gives for each group of shots, in order."""
 
     @abstractmethod
     def close(self) -> None:
         """Free what the source holds."""
 
-    def prepare(
-        self, patches: Sequence[Raw], group: Sequence[tuple[Window, int]]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return float32 (B, date * band, h, w) and int64 (B, h, w), on the device.
+    def prepare(self, patches: Sequence[Raw], group: Sequence[Shot]) -> Prepared:
+        """Return what a network is shown, on the device.
 
-        The input is 0 where a date is invalid. The target is id - 1, and -1 (ignored) where there
-        is no label or no date is valid.
+        Args:
+            patches: Raw patches.
+            group: How each is shown; all to the same size in the end.
+
+        Returns:
+            Input float32 (B, date * band, h, w), 0 where a date is invalid; target int64 (B, h, w),
+            id - 1, and -1 (ignored) where there is no label or no date is valid; where outlines are
+            asked for, float32 (B, h, w) distance in pixels of the ground.
         """
-        raw = torch.stack([patch[0] for patch in patches]).to(self.device, non_blocking=True)
-        valid = torch.stack([patch[1] for patch in patches]).to(self.device, non_blocking=True)
-        labels = torch.stack([patch[2] for patch in patches]).to(self.device, non_blocking=True)
-        scene = torch.tensor([window.scene for window, _ in group], device=self.device)
+        if len({(shot.window.size, shot.side) for shot in group}) == 1:
+            return self._develop(patches, group)
+        singles = [
+            self._develop([patch], [shot]) for patch, shot in zip(patches, group, strict=True)
+        ]
+        return tuple(torch.cat(parts) for parts in zip(*singles, strict=True))
+
+    def _develop(self, patches: Sequence[Raw], group: Sequence[Shot]) -> Prepared:
+        """Return what `prepare` returns, for patches of one size."""
+        raw, valid, labels, *distance = (
+            torch.stack(parts).to(self.device, non_blocking=True)
+            for parts in zip(*patches, strict=True)
+        )
+        scene = torch.tensor([shot.window.scene for shot in group], device=self.device)
         values = raw.to(torch.float32)
         values *= self.gain[scene][..., None, None]
         values += self.bias[scene][..., None, None]
+        self._jitter(values, group)
         values *= valid[:, :, None]
         target = torch.where(valid.any(dim=1), labels.to(torch.int64), 0) - 1
-        inputs = values.flatten(1, 2)
-        for row, (_, symmetry) in enumerate(group):
-            if symmetry:
-                inputs[row] = turn(inputs[row], symmetry)
-                target[row] = turn(target[row], symmetry)
-        return inputs, target
+        shown = [values.flatten(1, 2), target, *(part.to(torch.float32) for part in distance)]
+        side = group[0].side
+        if side is not None and side != group[0].window.size:
+            shown = [resize(shown[0], (side, side)), *(nearest(part, side) for part in shown[1:])]
+        for row, shot in enumerate(group):
+            if shot.symmetry:
+                for part in shown:
+                    part[row] = turn(part[row], shot.symmetry)
+        return tuple(shown)
+
+    def _jitter(self, values: torch.Tensor, group: Sequence[Shot]) -> None:
+        """Give each sample its look, in place."""
+        for row, shot in enumerate(group):
+            if shot.look is not None:
+                shift = torch.from_numpy(shot.look.shift).to(self.device)
+                values[row] *= shot.look.gain
+                values[row] += shift.reshape(*values.shape[1:3], 1, 1)
+
+    def outlines_of(self, scene: Scene) -> OutlinesLike | None:
+        """Return the outlines of a scene: stored, or of its labels; None where none are asked."""
+        if self.outlines is None:
+            return None
+        return scene.outlines or LabelOutlines(scene.labels, self.outlines)
 
 
 class ResidentSource(Source):
@@ -108,31 +147,30 @@ class ResidentSource(Source):
         device: torch.device,
         storage: torch.device,
         threads: int = 1,
+        outlines: int | None = None,
     ) -> None:
-        super().__init__(scenes, windows, statistics, device)
+        super().__init__(scenes, windows, statistics, device, outlines)
         self.name = f"resident on {storage.type}"
         self._corner: dict[int, tuple[int, int]] = {}
         self._held: dict[int, Raw] = {}
         for number, (y, x, height, width) in bounding_boxes(windows).items():
             self._corner[number] = (y, x)
-            loaded = _load(scenes[number], y, x, height, width, threads)
-            self._held[number] = tuple(torch.from_numpy(part).to(storage) for part in loaded)  # type: ignore[assignment]
+            found = self.outlines_of(scenes[number])
+            loaded = _load(scenes[number], found, y, x, height, width, threads)
+            self._held[number] = tuple(torch.from_numpy(part).to(storage) for part in loaded)
 
     def raw(self, windows: Sequence[Window]) -> Iterator[Raw]:
         """Yield views into the held scenes."""
         for window in windows:
-            image, valid, labels = self._held[window.scene]
             y0, x0 = self._corner[window.scene]
             rows = slice(window.y - y0, window.y - y0 + window.size)
             columns = slice(window.x - x0, window.x - x0 + window.size)
-            yield image[..., rows, columns], valid[..., rows, columns], labels[rows, columns]
+            yield tuple(part[..., rows, columns] for part in self._held[window.scene])
 
-    def batches(
-        self, groups: Sequence[Sequence[tuple[Window, int]]]
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def batches(self, groups: Sequence[Sequence[Shot]]) -> Iterator[Prepared]:
         """Yield each group as it is asked for: cutting is cheaper than handing over."""
         for group in groups:
-            yield self.prepare(list(self.raw([window for window, _ in group])), group)
+            yield self.prepare(list(self.raw([shot.window for shot in group])), group)
 
     def close(self) -> None:
         """Free the memory."""
@@ -153,25 +191,27 @@ class StoredSource(Source):
         statistics: Statistics,
         device: torch.device,
         threads: int = 2,
+        outlines: int | None = None,
     ) -> None:
-        super().__init__(scenes, windows, statistics, device)
+        super().__init__(scenes, windows, statistics, device, outlines)
         self.name = "read from the stores"
+        self._outlines = [self.outlines_of(scene) for scene in scenes]
         self._pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="patches")
 
     def _read(self, window: Window) -> Raw:
         scene = self.scenes[window.scene]
         box = (window.y, window.x, window.size, window.size)
         image, valid = scene.cube.read(*box)
-        parts_ = (image, valid, scene.labels.hard(*box))
-        return tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in parts_)  # type: ignore[return-value]
+        found = self._outlines[window.scene]
+        distance = () if found is None else (found.distance(*box),)
+        parts_ = (image, valid, scene.labels.hard(*box), *distance)
+        return tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in parts_)
 
     def raw(self, windows: Sequence[Window]) -> Iterator[Raw]:
         """Yield what the threads read."""
         yield from self._pool.map(self._read, windows)
 
-    def batches(
-        self, groups: Sequence[Sequence[tuple[Window, int]]]
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def batches(self, groups: Sequence[Sequence[Shot]]) -> Iterator[Prepared]:
         """Yield the groups while the threads read the next ones."""
         waiting: deque[list[Future[Raw]]] = deque()
         ahead = iter(groups)
@@ -179,7 +219,7 @@ class StoredSource(Source):
         def ask() -> None:
             group = next(ahead, None)
             if group is not None:
-                waiting.append([self._pool.submit(self._read, window) for window, _ in group])
+                waiting.append([self._pool.submit(self._read, shot.window) for shot in group])
 
         for _ in range(_AHEAD):
             ask()
@@ -214,22 +254,32 @@ def bounding_boxes(windows: Sequence[Window]) -> dict[int, tuple[int, int, int, 
 
 
 def _load(
-    scene: Scene, y: int, x: int, height: int, width: int, threads: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    scene: Scene,
+    outlines: OutlinesLike | None,
+    y: int,
+    x: int,
+    height: int,
+    width: int,
+    threads: int,
+) -> tuple[np.ndarray, ...]:
     """Read a large window strip by strip, in threads."""
     image, valid = scene.cube.read(y, x, 1, 1)
-    held = (
+    held = [
         np.empty((*image.shape[:2], height, width), image.dtype),
         np.empty((len(valid), height, width), bool),
         np.empty((height, width), np.uint8),
-    )
+    ]
+    if outlines is not None:
+        held.append(np.empty((height, width), np.int8))
 
     def strip(top: int) -> None:
         rows = min(_STRIP, height - top)
         box = (y + top, x, rows, width)
         held[0][..., top : top + rows, :], held[1][:, top : top + rows] = scene.cube.read(*box)
         held[2][top : top + rows] = scene.labels.hard(*box)
+        if outlines is not None:
+            held[3][top : top + rows] = outlines.distance(*box)
 
     with ThreadPoolExecutor(max(1, threads)) as pool:
         list(pool.map(strip, range(0, height, _STRIP)))
-    return held
+    return tuple(held)

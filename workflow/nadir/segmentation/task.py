@@ -17,9 +17,12 @@ from nadir.segmentation.confusion import (
     macro_mean,
     update_confusion,
 )
-from nadir.segmentation.losses import WeightedCrossEntropy
+from nadir.segmentation.losses import SegmentationLoss
 
-Batch = tuple[torch.Tensor, torch.Tensor]
+Batch = tuple[torch.Tensor, ...]
+"""Input float32 (B, C, H, W), target int64 (B, H, W) with -1 ignored, and, where the loss looks at
+outlines, float32 (B, H, W) signed distance to the nearest one in pixels.
+"""
 
 _SAMPLES = 4
 
@@ -40,7 +43,8 @@ class SegmentationLearner(Learner):
         super().__init__(cfg)
         self.model = model
         self.table = table
-        self.loss = WeightedCrossEntropy(weights)
+        self.loss = SegmentationLoss(cfg.loss, weights)
+        self._monitored = cfg.monitor_class or table.names[-1]
         self._sums: dict[str, torch.Tensor] = {}
         self._confusion = empty_confusion(table.count)
         self._samples: list[tuple[np.ndarray, np.ndarray]] = []
@@ -51,8 +55,8 @@ class SegmentationLearner(Learner):
 
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
         """Return the loss of a batch."""
-        inputs, target = batch
-        total, weight = self.loss.sums(self.model(inputs), target)
+        inputs, target, *distance = batch
+        total, weight = self.loss.sums(self.model(inputs), target, *distance)
         self._add("train", total, weight)
         return total / weight.clamp_min(torch.finfo(torch.float32).tiny)
 
@@ -62,9 +66,9 @@ class SegmentationLearner(Learner):
         Where validation tiles overlap, shared pixels count once a tile: this serves to choose an
         epoch; scores of record are counted on the mosaic.
         """
-        inputs, target = batch
-        logits = self.model(inputs)
-        self._add("validation", *self.loss.sums(logits, target))
+        inputs, target, *distance = batch
+        logits = self.judged()(inputs)
+        self._add("validation", *self.loss.sums(logits, target, *distance))
         truth = (target + 1).to(torch.uint8).cpu().numpy()
         guess = (logits.argmax(dim=1) + 1).to(torch.uint8).cpu().numpy()
         update_confusion(self._confusion, truth, guess)
@@ -72,7 +76,10 @@ class SegmentationLearner(Learner):
         self._samples += list(zip(truth[:room], guess[:room], strict=True))
 
     def epoch_scores(self) -> dict[str, float]:
-        """Return losses, mean IoU, accuracy, and per-class IoU and Dice on validation tiles."""
+        """Return losses, mean IoU, accuracy, per-class IoU and Dice on validation tiles.
+
+        `validation_iou` is the IoU of the class that the training watches.
+        """
         matrix = self._confusion
         scores = {}
         for split in ("train", "validation"):
@@ -83,6 +90,7 @@ class SegmentationLearner(Learner):
         scores["validation_accuracy"] = accuracy(matrix)
         for name, value in zip(self.table.names[1:], ious, strict=True):
             scores[f"iou/{name}"] = float(value)
+        scores["validation_iou"] = scores[f"iou/{self._monitored}"]
         for name, value in zip(self.table.names[1:], dices, strict=True):
             scores[f"dice/{name}"] = float(value)
         self._confusion = empty_confusion(self.table.count)

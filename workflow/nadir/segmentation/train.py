@@ -16,7 +16,7 @@ from typing import Any
 
 from nadir.config.classes import ClassTable
 from nadir.config.experiments import ModelConfig, RandomForest, TrainConfig
-from nadir.errors import InputError
+from nadir.errors import InputError, did_you_mean
 from nadir.learn.card import run_card
 from nadir.learn.devices import check_device
 from nadir.provenance.atomic import swap_folder, temporary_beside, write_faults, write_json
@@ -100,6 +100,7 @@ def train_model(
     device: str = "auto",
     threads: int = 2,
     memory: int | None = None,
+    outlines: Mapping[str, str | os.PathLike[str]] | None = None,
 ) -> str:
     """Train a model, or deliver what an equal training gave before.
 
@@ -122,18 +123,27 @@ def train_model(
         device: `auto`, `cpu` or `cuda`.
         threads: CPU threads.
         memory: Bytes that training data may take in memory; by default half of what is free.
+        outlines: Scene name -> manifest of its outlines, for a loss that looks at them; by default
+            they are found from the labels.
 
     Returns:
         The key.
 
     Raises:
-        InputError: For a model that cannot be built, a device that is not there, unusable inputs.
+        InputError: For a model that cannot be built, a class that is not there, a device that is
+            not there, unusable inputs.
         OutputError: When the disk is full or not writable.
     """
     check_model(model)
+    check_training(train, table)
+    traced = dict(outlines or {}) if train.loss.uses_outlines else {}
     parts = {
         "scenes": {
-            name: [read_manifest(cube, "cube").digest, read_manifest(labels, "labels").digest]
+            name: [
+                read_manifest(cube, "cube").digest,
+                read_manifest(labels, "labels").digest,
+                *([read_manifest(traced[name], "outline").digest] if name in traced else []),
+            ]
             for name, (cube, labels) in sorted(scenes.items())
         },
         "split": _digest(split),
@@ -162,6 +172,7 @@ def train_model(
                 device,
                 threads,
                 memory,
+                traced,
             )
         else:
             log.info(
@@ -186,14 +197,21 @@ def _fit(
     device: str,
     threads: int,
     memory: int | None,
+    outlines: Mapping[str, str | os.PathLike[str]],
 ) -> None:
     """Open the data, fit, and keep the result."""
     from nadir.raster.cube import open_cube
     from nadir.raster.labels import open_labels
+    from nadir.segmentation.outlines import OutlineStore
     from nadir.segmentation.patches import Scene
 
     opened = {
-        name: Scene(open_cube(cube), open_labels(labels)) for name, (cube, labels) in scenes.items()
+        name: Scene(
+            open_cube(cube),
+            open_labels(labels),
+            OutlineStore(outlines[name]) if name in outlines else None,
+        )
+        for name, (cube, labels) in scenes.items()
     }
     data = assemble(opened, split, statistics, table)
     keys = {"training": cache.key, "code": cache.parts["code"], "seed": seed}
@@ -221,6 +239,27 @@ def _fit(
             shutil.copy2(path, result / path.name)
         if outputs.logs is not None and outputs.logs.is_dir():
             shutil.copytree(outputs.logs, result / _LOGS)
+
+
+def check_training(train: TrainConfig, table: ClassTable) -> None:
+    """See that a training suits the classes, before any data is touched.
+
+    Raises:
+        InputError: When it watches a class that is not there, or its loss is for two classes only.
+    """
+    names = table.names[1:]
+    if train.monitor_class is not None and train.monitor_class not in names:
+        raise InputError(
+            "train.monitor_class",
+            f"there is no class {train.monitor_class!r}{did_you_mean(train.monitor_class, names)}",
+            f"One of {', '.join(names)}.",
+        )
+    if "boundary" in train.loss.terms and table.count != 2:
+        raise InputError(
+            "train.loss.terms",
+            f"the boundary loss is for two classes, and there are {table.count}",
+            "Leave `boundary` out; `border_weight` is for any number of classes.",
+        )
 
 
 def _deliver_logs(cache: ResultCache, outputs: TrainOutputs) -> None:

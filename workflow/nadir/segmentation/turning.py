@@ -31,3 +31,12 @@ def resize(values: torch.Tensor, to: float | tuple[int, int]) -> torch.Tensor:
     return functional.interpolate(
         values, size=sides, mode="bilinear", align_corners=False, antialias=True
     )
+
+
+def nearest(values: torch.Tensor, side: int) -> torch.Tensor:
+    """Return (n, h, w) of any type resampled to (n, side, side) by the nearest neighbor."""
+    rows, columns = (
+        ((torch.arange(side, device=values.device) + 0.5) * (length / side)).long()
+        for length in values.shape[-2:]
+    )
+    return values[:, rows][:, :, columns]

@@ -1,4 +1,4 @@
-"""The eight symmetries of a square, on arrays.
+"""The eight symmetries of a square, on arrays; and radiometric jitter.
 
 Symmetry t = r + 4 f, with r in 0..3 and f in 0..1: first, if f, mirror left to right (reverse the
 last axis); then turn r quarter turns counterclockwise (from the row axis towards the column axis,
@@ -9,6 +9,8 @@ So 1, 2, 3 are turns by 90, 180, 270 degrees, 4 mirrors left to right, and 6 mir
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -58,3 +60,29 @@ def compose(second: int, first: int) -> int:
     turns_1, mirrored_1 = parts(first)
     turns = turns_2 + (-turns_1 if mirrored_2 else turns_1)  # a mirror reverses the turns before it
     return turns % 4 + 4 * (mirrored_1 != mirrored_2)
+
+
+class Look(NamedTuple):
+    """Radiometric jitter of one sample: normalized value * gain + shift.
+
+    Attributes:
+        gain: Factor, one for all channels: contrast.
+        shift: float32 (channels,), in standard deviations: brightness and tint.
+    """
+
+    gain: float
+    shift: np.ndarray
+
+
+def random_look(rng: np.random.Generator, channels: int, strength: float) -> Look:
+    """Draw a look.
+
+    Args:
+        rng: Where from.
+        channels: Channels of the input.
+        strength: Standard deviation of the factor's logarithm, of a shift that all channels share,
+            and of one for each.
+    """
+    gain = float(np.exp(rng.normal(0, strength)))
+    shift = rng.normal(0, strength) + rng.normal(0, strength, channels)
+    return Look(gain, shift.astype(np.float32))

@@ -1,6 +1,7 @@
-"""In which order, and in which of eight forms, tiles are shown: a pure function of (seed, epoch).
+"""In which order and form tiles, or random crops of their ground, are shown.
 
-Nothing here depends on the number of workers or ranks, or on where a run was interrupted.
+A pure function of (seed, epoch). Nothing here depends on the number of workers or ranks, or on
+where a run was interrupted.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pandas as pd
 from nadir.tiles.augment import COPIES, COUNT
 from nadir.tiles.filters import class_columns
 
-_PLAN, _SAMPLE = 1, 2  # separate the streams of random numbers
+_PLAN, _SAMPLE, _LOOK = 1, 2, 3  # separate the streams of random numbers
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,13 @@ class SamplePlan:
     Attributes:
         tile: (n,) int64 positions in the table of training tiles.
         symmetry: (n,) uint8, how each is shown: a symmetry 0..7 of `nadir.tiles.augment`.
+        crop: (n, 3) int64, where random crops are shown: row, column and side of the ground in the
+            scene of the tile; None where tiles are shown as they are.
     """
 
     tile: np.ndarray
     symmetry: np.ndarray
+    crop: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.tile)
@@ -40,7 +44,8 @@ class SamplePlan:
         """
         each = -(-len(self) // ranks)
         chosen = (np.arange(each) * ranks + rank) % max(len(self), 1)
-        return SamplePlan(self.tile[chosen], self.symmetry[chosen])
+        crop = None if self.crop is None else self.crop[chosen]
+        return SamplePlan(self.tile[chosen], self.symmetry[chosen], crop)
 
 
 def rare_share(tiles: pd.DataFrame, rare: Sequence[int], count: int) -> np.ndarray:
@@ -102,3 +107,8 @@ def sample_plan(
 def sample_rng(seed: int, epoch: int, sample: int) -> np.random.Generator:
     """Return the random generator of one sample (its position in the plan of its epoch)."""
     return np.random.default_rng([seed, _SAMPLE, epoch, sample])
+
+
+def look_rng(seed: int, epoch: int, sample: int) -> np.random.Generator:
+    """Return the random generator of one sample's radiometry, apart from that of its geometry."""
+    return np.random.default_rng([seed, _LOOK, epoch, sample])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
-from nadir.config.experiments import ModelConfig, UNet, UNetNoSkip, UNetScratch
+from nadir.config.experiments import ModelConfig, UNet, UNetNoSkip, UNetScratch, UNetSmall
 from nadir.errors import InputError, did_you_mean
 from nadir.segmentation.models.names import check_model
 
-NETWORKS = ("unet", "unet_noskip", "unet_scratch")
+NETWORKS = ("unet", "unet_noskip", "unet_scratch", "unet_small")
 """Names of the models that are neural networks."""
 
 
@@ -44,6 +44,10 @@ def build_model(
         from nadir.segmentation.models.scratch import build_scratch
 
         return build_scratch(cfg, in_channels, n_classes)
+    if isinstance(cfg, UNetSmall):
+        from nadir.segmentation.models.small import build_small
+
+        return build_small(in_channels, n_classes)
     raise InputError(
         "model.name",
         f"{cfg.name!r} is no neural network{did_you_mean(cfg.name, NETWORKS)}",

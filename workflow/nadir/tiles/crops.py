@@ -1,0 +1,138 @@
+"""Random crops of the training ground: of any size and place, and never beyond the tiles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nadir.tiles.augment import COUNT
+from nadir.tiles.sampling import SamplePlan, sample_rng
+
+_ATTEMPTS = 20
+
+
+class Ground:
+    """The ground that tiles cover together, scene by scene.
+
+    Args:
+        tiles: (n, 4) int64: number of the scene, row, column and side of each tile.
+    """
+
+    def __init__(self, tiles: np.ndarray) -> None:
+        self.tiles = np.asarray(tiles, np.int64)
+        self._cover = {
+            int(scene): _Cover.of(self.tiles[self.tiles[:, 0] == scene, 1:])
+            for scene in np.unique(self.tiles[:, 0])
+        }
+
+    def holds(self, scene: int, y: int, x: int, side: int) -> bool:
+        """Tell whether a square lies on the ground of a scene with every pixel."""
+        return self._cover[scene].holds(y, x, side)
+
+
+@dataclass(frozen=True)
+class _Cover:
+    """Which of the cells that the edges of tiles cut are covered.
+
+    Attributes:
+        rows: Edges of the cells along y, ascending.
+        columns: Edges along x.
+        bare: (rows, columns) int64: sums of cells without a tile above and left of a corner.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    bare: np.ndarray
+
+    @classmethod
+    def of(cls, tiles: np.ndarray) -> _Cover:
+        y, x, side = tiles.T
+        rows = np.unique(np.concatenate([y, y + side]))
+        columns = np.unique(np.concatenate([x, x + side]))
+        covered = np.zeros((len(rows) - 1, len(columns) - 1), bool)
+        for top, left, length in tiles.tolist():
+            there = (
+                slice(*np.searchsorted(rows, (top, top + length))),
+                slice(*np.searchsorted(columns, (left, left + length))),
+            )
+            covered[there] = True
+        bare = np.zeros((len(rows), len(columns)), np.int64)
+        bare[1:, 1:] = (~covered).cumsum(0).cumsum(1)
+        return cls(rows, columns, bare)
+
+    def holds(self, y: int, x: int, side: int) -> bool:
+        if y < self.rows[0] or x < self.columns[0]:
+            return False
+        if y + side > self.rows[-1] or x + side > self.columns[-1]:
+            return False
+        top = int(np.searchsorted(self.rows, y, "right")) - 1
+        left = int(np.searchsorted(self.columns, x, "right")) - 1
+        bottom = int(np.searchsorted(self.rows, y + side))
+        right = int(np.searchsorted(self.columns, x + side))
+        bare = self.bare
+        holes = bare[bottom, right] - bare[top, right] - bare[bottom, left] + bare[top, left]
+        return bool(holes == 0)
+
+
+def crop_plan(
+    ground: Ground,
+    seed: int,
+    epoch: int,
+    *,
+    count: int,
+    side: int,
+    scale: float = 1.0,
+    turned: bool = False,
+    chances: Sequence[float] | np.ndarray | None = None,
+) -> SamplePlan:
+    """Plan an epoch of random crops.
+
+    A crop's side on the ground is `side` times a log-uniform factor between 1/`scale` and `scale`.
+    Its middle lies anywhere in a random tile; a crop that would leave the ground is drawn again,
+    and after some attempts is one inside of its tile (smaller, where the tile is).
+
+    Args:
+        ground: The training tiles.
+        seed: Seed of the training.
+        epoch: Number of the epoch, from 0.
+        count: Number of crops.
+        side: Side of a crop, in pixels.
+        scale: Largest factor on it, at least 1.
+        turned: Whether each crop has one of the eight symmetries at random.
+        chances: (tiles,) how much more often than others each tile is drawn; None for all alike.
+
+    Returns:
+        The plan: for each crop its tile, its symmetry and its place.
+    """
+    likely = np.ones(len(ground.tiles)) if chances is None else np.asarray(chances, np.float64)
+    until = np.cumsum(likely) / likely.sum()
+    tile, symmetry = np.empty(count, np.int64), np.zeros(count, np.uint8)
+    crop = np.empty((count, 3), np.int64)
+    for number in range(count):
+        rng = sample_rng(seed, epoch, number)
+        chosen = min(int(np.searchsorted(until, rng.random(), "right")), len(until) - 1)
+        tile[number] = chosen
+        if turned:
+            symmetry[number] = rng.integers(COUNT)
+        crop[number] = _draw(ground, ground.tiles[chosen], side, scale, rng)
+    return SamplePlan(tile, symmetry, crop)
+
+
+def _draw(
+    ground: Ground, tile: np.ndarray, side: int, scale: float, rng: np.random.Generator
+) -> tuple[int, int, int]:
+    """Return row, column and side of one crop."""
+    scene, top, left, length = (int(value) for value in tile)
+    spread = math.log(scale)
+    for _ in range(_ATTEMPTS):
+        size = max(1, round(side * math.exp(rng.uniform(-spread, spread))))
+        y = top + int(rng.integers(length)) - size // 2
+        x = left + int(rng.integers(length)) - size // 2
+        if ground.holds(scene, y, x, size):
+            return y, x, size
+    size = min(side, length)
+    y, x = (int(value) for value in rng.integers(length - size + 1, size=2))
+    return top + y, left + x, size
