@@ -62,6 +62,6 @@ def _holds_pickle(path: Path) -> bool:
                     head = io.BytesIO(part.read(_HEAD))
                 if _is_pickle(head) or _is_object_array(head):
                     return True
-    except (zipfile.BadZipFile, OSError, RuntimeError, ValueError, NotImplementedError, EOFError):
+    except (zipfile.BadZipFile, OSError, RuntimeError, ValueError, EOFError):
         pass
     return False

@@ -89,6 +89,9 @@ def _bare(program: ExportedProgram) -> ExportedProgram:
         if isinstance(module, torch.fx.GraphModule):
             for node in module.graph.nodes:
                 node.meta = {key: value for key, value in node.meta.items() if key in _KEPT}
+    ranges = sorted(program.range_constraints.items(), key=lambda item: str(item[0]))
+    program.range_constraints.clear()  # their order depends on what the process did before
+    program.range_constraints.update(ranges)
     program.example_inputs = None
     program._guards_code = []  # ranges of the free dimensions are checked without them
     return program
