@@ -143,7 +143,8 @@ def choose_source(
             on the host.
         outlines: Id of the class whose outlines are asked for; None for no outlines.
     """
-    needed = resident_bytes(windows, *statistics.mean.shape, outlines=outlines is not None)
+    dates, bands = statistics.mean.shape
+    needed = resident_bytes(windows, dates, bands, outlines is not None)
     on_gpu = memory
     if device.type == "cuda" and memory is None:
         on_gpu = int(torch.cuda.mem_get_info(device)[0] * _SHARE_GPU)
