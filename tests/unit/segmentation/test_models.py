@@ -10,9 +10,10 @@ import timm
 import torch
 from safetensors.torch import save_file
 from segmentation_models_pytorch.encoders import encoders as library_encoders
+from torch import nn
 
 from nadir.config.encoders import COMMON_ENCODERS, ENCODERS, timm_encoders
-from nadir.config.experiments import RandomForest, UNet, UNetNoSkip, UNetScratch
+from nadir.config.experiments import RandomForest, UNet, UNetNoSkip, UNetScratch, UNetSmall
 from nadir.errors import InputError
 from nadir.learn import encoders
 from nadir.learn.encoders import adapt_first_layer, build_encoder
@@ -26,6 +27,9 @@ NETWORKS = {
     "noskip": UNetNoSkip(encoder="resnet18"),
     "noskip on another encoder": UNetNoSkip(encoder="mobilenet_v2"),
     "scratch": UNetScratch(width=4, depth=3),
+    "small": UNetSmall(),
+    "unet of a coarser image": SLIM.model_copy(update={"reduce": 2}),
+    "scratch of a coarser image": UNetScratch(width=4, depth=2, reduce=4),
 }
 
 
@@ -180,3 +184,39 @@ def test_the_adapted_first_layer_answers_repeated_bands_alike():
     before = torch.nn.functional.conv2d(rgb, first, stride=2, padding=3)
     adapt_first_layer(encoder, 9)
     torch.testing.assert_close(encoder.conv1(rgb.repeat(1, 3, 1, 1)), before, atol=1e-5, rtol=1e-4)
+
+
+def test_unet_small_has_the_numbers_of_its_project():
+    network = build_model(UNetSmall(), 3, 2)
+    kinds = [type(module) for module in network.modules()]
+    assert sum(parameter.numel() for parameter in network.parameters()) == 3_842_241
+    assert sum(kind in (nn.Conv2d, nn.ConvTranspose2d) for kind in kinds) == 22
+    assert kinds.count(nn.BatchNorm2d) == 18
+    tile = torch.randn(1, 3, 32, 32)
+    with torch.inference_mode():
+        logits = network.eval()(tile)
+        one = network.network.network(tile)
+    assert one.shape == (1, 1, 32, 32), "one logit"
+    torch.testing.assert_close(logits.softmax(1)[:, 1:], one.sigmoid())
+
+
+def test_unet_small_with_more_classes_has_a_logit_for_each():
+    assert build_model(UNetSmall(), 20, 12).network.head.out_channels == 12
+
+
+def test_a_reduced_network_sees_averages():
+    torch.manual_seed(0)
+    network = build_model(UNetScratch(width=4, depth=2, reduce=2), 3, 2).eval()
+    tile = torch.randn(1, 3, 32, 32)
+    # Moving values within a square changes nothing.
+    swapped = tile.clone()
+    swapped[..., 0::2, :], swapped[..., 1::2, :] = tile[..., 1::2, :], tile[..., 0::2, :]
+    with torch.inference_mode():
+        torch.testing.assert_close(network(tile), network(swapped))
+        inner = network.network.network(torch.nn.functional.avg_pool2d(tile, 2))
+        assert inner.shape == (1, 2, 16, 16)
+        # A constant answer comes back as it is.
+        network.network.network = nn.AvgPool2d(1)
+        torch.testing.assert_close(
+            network(torch.full((1, 3, 8, 8), 2.0)), torch.full((1, 3, 8, 8), 2.0)
+        )

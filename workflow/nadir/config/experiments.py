@@ -22,6 +22,10 @@ class UNet(ConfigModel):
     decoder_channels: tuple[int, ...] = (256, 128, 64, 32, 16)
     """Channels of the decoder's stages, from the coarsest on; their number is the encoder's depth.
     """
+    reduce: int = Field(default=1, ge=1, le=8)
+    """Show the network the image averaged over squares of so many pixels a side, and bring its
+    answer back bilinearly: quicker by the square of it, where things are many pixels large.
+    """
 
 
 class UNetNoSkip(ConfigModel):
@@ -46,6 +50,8 @@ class UNetScratch(ConfigModel):
     """Channels of the first stage; each deeper stage has twice as many."""
     depth: int = Field(default=4, ge=2, le=6)
     """Number of poolings."""
+    reduce: int = Field(default=1, ge=1, le=8)
+    """As for `unet`."""
 
 
 class UNetSmall(ConfigModel):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from nadir.config.experiments import UNetScratch
-from nadir.segmentation.models.padding import Padded
+from nadir.segmentation.models.reduced import fitted
 
 
 def double_convolution(in_channels: int, out_channels: int) -> nn.Sequential:
@@ -62,4 +62,5 @@ class ScratchUNet(nn.Module):
 
 def build_scratch(cfg: UNetScratch, in_channels: int, n_classes: int) -> nn.Module:
     """Return the classic U-Net: (B, in_channels, H, W) -> logits (B, K, H, W)."""
-    return Padded(ScratchUNet(in_channels, n_classes, cfg.width, cfg.depth), 2**cfg.depth)
+    network = ScratchUNet(in_channels, n_classes, cfg.width, cfg.depth)
+    return fitted(network, 2**cfg.depth, cfg.reduce)

@@ -7,7 +7,7 @@ from torch import nn
 
 from nadir.config.experiments import UNet
 from nadir.learn.encoders import build_encoder
-from nadir.segmentation.models.padding import Padded
+from nadir.segmentation.models.reduced import fitted
 
 
 def build_unet(cfg: UNet, in_channels: int, n_classes: int) -> nn.Module:
@@ -27,4 +27,4 @@ def build_unet(cfg: UNet, in_channels: int, n_classes: int) -> nn.Module:
     )
     if cfg.weights is not None:
         network.encoder = build_encoder(cfg.encoder, cfg.weights, in_channels, depth)
-    return Padded(network, 2**depth)
+    return fitted(network, 2**depth, cfg.reduce)
