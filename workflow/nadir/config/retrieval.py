@@ -6,7 +6,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from nadir.config.base import ConfigModel
+from nadir.config.base import ConfigModel, Name
+from nadir.config.places import PlacesConfig
 
 Weather = Literal[
     "normal",
@@ -42,18 +43,41 @@ class PairLists(ConfigModel):
         return self
 
 
-class PlacesDataset(ConfigModel):
-    """Images of places in two or more views, in a folder of a known layout."""
+class TilesConfig(ConfigModel):
+    """The tiles of a substrate among which photos are looked for."""
 
-    folder: str
-    """The folder of the data."""
+    size: int | None = Field(default=None, ge=32)
+    """Side of a tile in pixels of the substrate; null: that of a photo on the ground."""
+    overlap: float = Field(default=0.5, ge=0, lt=1)
+    """Share of the side that neighbors share."""
+    least_valid: float = Field(default=0.5, ge=0, le=1)
+    """Tiles with a smaller share of valid pixels are left out."""
+
+
+class PlacesDataset(ConfigModel):
+    """Images of places in two views: a simulated world, a folder of a known layout, or the photos
+    of a localization case and the tiles of its substrate.
+    """
+
+    world: Name | None = None
+    """A simulated world of the section `worlds`, seen as `simulate` says."""
+    simulate: PlacesConfig = PlacesConfig()
+    """The simulated places; only with `world`."""
+    case: Name | None = None
+    """A dataset of the localization: its photos are looked for among tiles of its substrate, and
+    its located photos train.
+    """
+    tiles: TilesConfig = TilesConfig()
+    """These tiles; only with `case`."""
+    folder: str | None = None
+    """The folder of the data, in the layout that `layout` names."""
     layout: Literal["university", "flat", "lists"] = "university"
     """`university`: `train/VIEW/ID/*` and `test/query_VIEW/ID/*`, as University-1652. `flat`:
     `VIEW/NAME.*`, equal names show one place. `lists`: pairs that files name.
     """
     views: tuple[str, str] = ("drone", "satellite")
     """The two views between which places are looked for, both ways; for `lists`, those of the
-    first and the second column.
+    first and the second column, and for `case` what photos and tiles are called.
     """
     lists: PairLists | None = None
     """For `lists`: the files."""
@@ -65,6 +89,10 @@ class PlacesDataset(ConfigModel):
     """Share of the training places that are held out to choose by."""
     coordinates: str | None = None
     """A csv file with the columns place (or image), x and y, for maps."""
+    queries: str | None = None
+    """A list of queries, one name a line: the order of the lines of the answer, where the
+    challenge gives one.
+    """
     upright: bool = False
     """Whether pictures are turned as their EXIF orientation says; by default they are read as
     stored.
@@ -74,6 +102,10 @@ class PlacesDataset(ConfigModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if sum(map(bool, (self.world, self.case, self.folder))) != 1:
+            raise ValueError("give exactly one of world, case and folder")
+        if not self.folder and (self.lists or self.coordinates or self.queries):
+            raise ValueError("lists, coordinates and queries belong to a folder")
         if (self.layout == "lists") != (self.lists is not None):
             raise ValueError("layout 'lists' and the key 'lists' go together")
         if self.views[0] == self.views[1]:
@@ -97,6 +129,8 @@ class RankingConfig(ConfigModel):
 
     flip: bool = True
     """Whether features of the mirror image are added, as the public evaluator does."""
+    turns: bool = False
+    """Whether a row is added in which features of all four quarter turns are summed."""
     weathers: tuple[Weather, ...] = ("normal",)
     """Weathers in which the queries ask, each for itself."""
     resamples: int = Field(default=1000, ge=0)

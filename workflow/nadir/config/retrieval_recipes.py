@@ -1,0 +1,54 @@
+"""Recipes of retrieval: values that an experiment starts from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nadir.config.retrieval_experiments import LIGHT
+
+RETRIEVAL_RECIPES: dict[str, dict[str, Any]] = {
+    "two_view": {
+        "model": {
+            "name": "two_view",
+            "encoder": "resnet50",
+            "weights": "imagenet",
+            "share_weight": True,
+            "stride": 1,
+            "pool": "avg",
+            "dropout": 0.75,
+            "size": 256,
+        },
+        "train": {
+            "epochs": 120,
+            "batch_size": 8,
+            "paired": False,
+            "losses": {"terms": {"instance": 1.0}},
+            "optimizer": {"name": "sgd", "learning_rate": 0.01, "weight_decay": 5e-4},
+            "encoder_rate": 0.1,
+            "scheduler": {"name": "step", "factor": 0.1},
+            "augment": {"turn": 90.0, "flip": "each", "shift": 0.04},
+        },
+    },
+    "nadir_retrieval": {
+        "model": {"name": "shared_encoder", "encoder": LIGHT, "width": 16, "size": 96},
+        "train": {
+            "epochs": 200,
+            "batch_size": 64,
+            "losses": {"terms": {"infonce": 1.0}},
+            "optimizer": {"name": "adamw", "learning_rate": 2e-3, "weight_decay": 0.05},
+            "scheduler": {"name": "cosine", "warmup": 2},
+            "augment": {
+                "turn": 20.0,
+                "turn_together": 180.0,
+                "flip": "together",
+                "zoom": 1.2,
+                "shift": 0.06,
+                "jitter": 0.1,
+            },
+            "ema": 0.99,
+        },
+    },
+}
+"""Recipe name -> nested values, merged under an experiment's own. `two_view` has the published
+settings of the network that retrieval grew from; `nadir_retrieval` is nadir's own.
+"""
