@@ -16,7 +16,9 @@ from nadir.config.retrieval import PlacesDataset, RankingConfig
         ({"folder": "a", "layout": "lists", "lists": {}}, "at least one of train"),
         ({"folder": "a", "views": ("drone", "drone")}, "must differ"),
         ({"folder": "a", "test": 0}, "greater than 0"),
-        ({}, "Field required"),
+        ({}, "exactly one of world, case and folder"),
+        ({"folder": "a", "world": "w"}, "exactly one of world, case and folder"),
+        ({"world": "w", "coordinates": "a.csv"}, "belong to a folder"),
     ],
 )
 def test_datasets_that_contradict_themselves(values: dict, problem: str) -> None:

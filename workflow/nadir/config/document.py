@@ -29,6 +29,11 @@ from nadir.config.localization import CaseDataset, LocalizationConfig, Localizat
 from nadir.config.localization_ends import localization_ends
 from nadir.config.nested import section_of
 from nadir.config.recipes import RECIPES, merge
+from nadir.config.retrieval import PlacesDataset
+from nadir.config.retrieval_ends import retrieval_ends
+from nadir.config.retrieval_experiments import RetrievalExperiment
+from nadir.config.retrieval_job import RetrievalConfig
+from nadir.config.retrieval_recipes import RETRIEVAL_RECIPES
 from nadir.config.worlds import WorldConfig
 from nadir.errors import ConfigError, did_you_mean
 
@@ -57,6 +62,8 @@ class Config(ConfigModel):
     """Buildings: pictures from the air, and footprints."""
     localization: LocalizationConfig = LocalizationConfig()
     """Localization: photos of unknown position, and a substrate to find them on."""
+    retrieval: RetrievalConfig = RetrievalConfig()
+    """Retrieval: the same place from a drone and from a satellite."""
     compute: ComputeConfig = ComputeConfig()
     """Where the work is done."""
 
@@ -66,14 +73,18 @@ class Config(ConfigModel):
 
 
 SEGMENTATION_JOBS = ("landcover", "buildings")
-"""Sections of the configuration that are segmentation jobs; localization is a kind of its own."""
+"""Sections of the configuration that are segmentation jobs; the others are kinds of their own."""
 
 _PARTS: dict[str, tuple[type[ConfigModel], type[ConfigModel]]] = {
     "landcover": (DatasetConfig, ExperimentConfig),
     "buildings": (BuildingsDataset, BuildingsExperiment),
     "localization": (CaseDataset, LocalizationExperiment),
+    "retrieval": (PlacesDataset, RetrievalExperiment),
 }
 """Section -> what its data sets and its experiments are."""
+
+_RECIPES = {**dict.fromkeys(SEGMENTATION_JOBS, RECIPES), "retrieval": RETRIEVAL_RECIPES}
+"""Section -> recipes that its experiments may start from."""
 
 
 def load_config(raw: dict[str, Any], look: bool = True) -> Config:
@@ -163,7 +174,7 @@ def _expand(value: Any, path: str, problems: list[str]) -> Any:
 def _fill_recipes(raw: dict[str, Any], problems: list[str]) -> dict[str, Any]:
     """Put each experiment's values over those of its recipe."""
     filled = dict(raw)
-    for job in SEGMENTATION_JOBS:
+    for job, recipes in _RECIPES.items():
         section, experiments = section_of(filled, job), section_of(filled, job, "experiments")
         if not experiments:
             continue
@@ -172,12 +183,12 @@ def _fill_recipes(raw: dict[str, Any], problems: list[str]) -> dict[str, Any]:
             recipe = experiment.get("recipe") if isinstance(experiment, dict) else None
             if recipe is None:
                 merged[name] = experiment
-            elif isinstance(recipe, str) and recipe in RECIPES:
-                merged[name] = merge(RECIPES[recipe], experiment)
+            elif isinstance(recipe, str) and recipe in recipes:
+                merged[name] = merge(recipes[recipe], experiment)
             else:
                 problems.append(
                     f"{job}.experiments.{name}.recipe: no recipe {recipe!r}"
-                    f"{did_you_mean(str(recipe), RECIPES)} (there are: {', '.join(RECIPES)})"
+                    f"{did_you_mean(str(recipe), recipes)} (there are: {', '.join(recipes)})"
                 )
                 # What the recipe would have said is unknown, so its absence is no further fault.
                 merged[name] = {k: v for k, v in experiment.items() if k not in ("recipe", "model")}
@@ -196,3 +207,4 @@ def _loose_ends(config: Config, raw: dict[str, Any]) -> Iterator[str]:
         yield from segmentation_ends(name, config.job(name), config.worlds, raw)
     yield from buildings_ends(config.buildings, raw)
     yield from localization_ends(config.localization, config.worlds, raw)
+    yield from retrieval_ends(config.retrieval, config.localization, raw)

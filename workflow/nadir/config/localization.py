@@ -79,6 +79,17 @@ class DescriptorConfig(ConfigModel):
     """Seed of weights and samples; combined with the configuration's seed."""
 
 
+class ProposalsConfig(ConfigModel):
+    """Places that a retrieval proposes: what it finds first among tiles of the substrate."""
+
+    dataset: Name
+    """A dataset of the section `retrieval` with this `case`."""
+    experiment: Name
+    """An experiment of that section that is trained on it."""
+    count: int = Field(default=5, ge=1, le=100)
+    """Tiles a photo, the best first."""
+
+
 class Localiser(ConfigModel):
     """nadir's own: references, fast pass, search over rotations, refinement, joint reasoning."""
 
@@ -89,6 +100,8 @@ class Localiser(ConfigModel):
     """How to search."""
     descriptor: DescriptorConfig = DescriptorConfig()
     """What to search with."""
+    proposals: ProposalsConfig | None = None
+    """Where else to look closely: near tiles that a retrieval proposes. None by default."""
 
 
 class SiftRansac(ConfigModel):

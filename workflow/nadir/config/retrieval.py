@@ -55,8 +55,10 @@ class TilesConfig(ConfigModel):
 
 
 class PlacesDataset(ConfigModel):
-    """Images of places in two views: a simulated world, a folder of a known layout, or the photos
-    of a localization case and the tiles of its substrate.
+    """Images of places in two views.
+
+    Of a simulated world, in a folder of a known layout, or the photos of a localization case and
+    the tiles of its substrate.
     """
 
     world: Name | None = None
