@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 from rasterio.io import MemoryFile
 from segment_fakes import geotiff, png, roofs, wait_for
@@ -173,6 +174,26 @@ def test_tiles(service):
     assert client.get(f"/jobs/{plain}/tiles/0/0/0.png").status_code == 200
     reply = client.get(f"/jobs/{plain}/tiles/0/0/0.png?space=mercator")
     assert reply.status_code == 422 and reply.json()["type"].endswith("no-georeference")
+
+
+def test_large_images_get_overviews_beside_them(service, tmp_path, monkeypatch):
+    monkeypatch.setattr("nadir.service.tiles._UNAIDED", 200)
+    client, _ = service()
+    shown = roofs(256, 2100)
+    for data in (geotiff(shown), png(shown)):
+        job = accept(client, data)
+        assert wait_for(client, job)["state"] == "done", client.get(f"/jobs/{job}").json()
+        folder = tmp_path / "state" / "jobs" / job
+        (beside,) = folder.glob("*.ovr")
+        assert beside.with_suffix("").name in ("upload", "image.tif")
+        assert not list(folder.glob(".*"))
+        assert (folder / "upload").read_bytes() == data
+        with rasterio.open(beside.with_suffix("")) as dataset:
+            assert dataset.overviews(1) == [4, 8]
+        reply = client.get(f"/jobs/{job}/tiles/0/0/0.png?space=pixels")
+        tile = np.asarray(Image.open(io.BytesIO(reply.content)).convert("RGB"), float)
+        expected = shown[:, :2096].reshape(16, 16, 131, 16, 3).mean((1, 3))
+        assert np.abs(tile[:16, :131] - expected).mean() < 3
 
 
 def test_cancel_while_it_waits_and_while_it_runs(service, stopped_model, tmp_path):

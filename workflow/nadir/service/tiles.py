@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 import rasterio
+import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning
@@ -31,7 +32,7 @@ from nadir.service.problems import Problem
 from nadir.service.pyramid import TILE, Pyramid
 from nadir.service.results import MAP, PROBABILITY, Result
 
-Layer = Literal["image", "probability", "mask"]
+Layer = Literal["image", "probability", "mask", "levels"]
 Space = Literal["mercator", "pixels"]
 
 DEEPEST = 30
@@ -98,23 +99,23 @@ def add_overviews(path: Path) -> None:
     beside = path.with_name(f"{path.name}.ovr")
     if ready or beside.exists() or side <= _UNAIDED:
         return
-    # GDAL writes overviews in place: under another name first, since a kill would leave a torso.
-    link = path.with_name(f".{path.name}.linked")
-    made = path.with_name(f"{link.name}.ovr")
-    remove_path(link)
+    # GDAL writes overviews in place: under another name first, since a kill would leave a torso;
+    # and through a VRT, since a file opened for it might be changed itself.
+    virtual = path.with_name(f".{path.name}.vrt")
+    made = path.with_name(f"{virtual.name}.ovr")
     remove_path(made)
     factors = [2**power for power in range(2, 2 + math.ceil(math.log2(side / 1024)))]
     try:
         with write_faults(path), gdal_write_faults(beside, made, room):
-            link.hardlink_to(path)
+            rasterio.shutil.copy(str(path), str(virtual), driver="VRT")
             with (
                 rasterio.Env(COMPRESS_OVERVIEW="DEFLATE", BIGTIFF_OVERVIEW="IF_SAFER"),
-                rasterio.open(link) as dataset,
+                rasterio.open(virtual, "r+") as dataset,
             ):
                 dataset.build_overviews(factors, Resampling.average)
             made.replace(beside)
     finally:
-        remove_path(link)
+        remove_path(virtual)
         remove_path(made)
 
 
@@ -144,6 +145,9 @@ class TileMaker:
     ) -> NDArray[np.uint8]:
         """Return a tile of a result, (256, 256, 4) uint8; transparent where it says nothing.
 
+        The layer `levels` holds numbers instead of colors, for who colors them: the level in red
+        (250 is certain), the class id in green for models of many classes.
+
         Raises:
             Problem: 404 outside the image.
         """
@@ -156,6 +160,8 @@ class TileMaker:
         if result.legend.target is None:
             ids, known = _read(result.folder / MAP, grid, place, [1], "nearest")
             classes = np.where(known, ids[0], 0).astype(np.uint8)
+        if layer == "levels":
+            return _numbers(levels, classes)
         return colors_of(result.legend)[result.legend.ids(levels, classes, result.level(threshold))]
 
     def forget(self, folder: Path) -> None:
@@ -225,6 +231,17 @@ def _plain(path: Path) -> ImageReader:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         return ImageReader(str(path))
+
+
+def _numbers(levels: NDArray[np.uint8], classes: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+    """Return levels and class ids (h, w) as a picture (h, w, 4) that no viewer alters: opaque."""
+    numbers = np.zeros((*levels.shape, 4), np.uint8)
+    known = levels != NO_CONFIDENCE
+    numbers[..., 0] = np.where(known, levels, 0)
+    if classes is not None:
+        numbers[..., 1] = np.where(known, classes, 0)
+    numbers[..., 3] = np.where(known, 255, 0)
+    return numbers
 
 
 @cache

@@ -1,17 +1,20 @@
 // The page of /localize: a photo is dropped, and shown where it lies.
 
-import { ask, askJson, explain, hasKey, keepKey, ServiceProblem } from "./service.js";
+import { exampleAddress, listenForFiles, listExamples, markExample } from "./intake.js";
 import { Overlay } from "./overlay.js";
+import {
+  $, listenToLock, listenToMap, margins, narrow, row, save, say, showScale, tellTrouble,
+} from "./page.js";
+import { ask, askJson, ServiceProblem } from "./service.js";
 import { asStored } from "./stored.js";
 import { Viewer } from "./viewer.js";
+import { percent } from "./words.js";
 
-const $ = (id) => document.getElementById(id);
 const overlay = new Overlay();
 const viewer = new Viewer($("view"), {
   draw: (context, view) => overlay.draw(context, view),
-  moved: showScale,
+  moved: (view) => showScale(view, substrate?.meters_per_pixel ?? null),
 });
-const narrow = matchMedia("(max-width: 720px)");
 const MODES = {
   blend: "Opacity",
   swipe: "Edge",
@@ -34,7 +37,7 @@ async function start() {
     $("limits").textContent =
       `PNG, JPEG or TIFF, up to ${Math.floor(limits.bytes / 2 ** 20)} MB`;
     listSubstrates();
-    listExamples(told.capabilities.localize.examples);
+    listExamples("localize", told.capabilities.localize.examples, tryExample);
     choose(substrates[0]);
   } catch (error) {
     tellTrouble(error);
@@ -62,45 +65,12 @@ function choose(next) {
   });
 }
 
-function margins() {
-  return narrow.matches
-    ? { left: 0, top: 0, right: 0, bottom: 18 }
-    : { left: 364, top: 0, right: 0, bottom: 0 };
-}
-
-async function listExamples(names) {
-  $("examples").hidden = !names.length;
-  const items = names.map((name) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.title = name;
-    button.setAttribute("aria-label", `Example ${name}`);
-    button.setAttribute("aria-pressed", "false");
-    const image = new Image();
-    image.alt = "";
-    button.append(image);
-    button.addEventListener("click", () => tryExample(name, button));
-    const item = document.createElement("li");
-    item.append(button);
-    return { item, image, address: `/localize/examples/${encodeURIComponent(name)}` };
-  });
-  $("thumbnails").replaceChildren(...items.map(({ item }) => item));
-  for (const { image, address } of items) {
-    try {
-      image.src = URL.createObjectURL(await (await ask(`${address}/thumbnail.png`)).blob());
-    } catch {
-      image.parentElement.textContent = "?";
-    }
-  }
-}
-
 async function tryExample(name, button) {
   stopSearch();
-  mark(button);
+  markExample(button);
   const mine = begin();
   try {
-    const address = `/localize/examples/${encodeURIComponent(name)}`;
-    const blob = await (await ask(address, { signal: mine.signal })).blob();
+    const blob = await (await ask(exampleAddress("localize", name), { signal: mine.signal })).blob();
     await locate(blob, name, mine);
   } catch (error) {
     fail(error, mine);
@@ -109,7 +79,7 @@ async function tryExample(name, button) {
 
 async function take(file) {
   stopSearch();
-  mark(null);
+  markExample(null);
   const mine = begin();
   try {
     if (limits && file.size > limits.bytes) {
@@ -169,23 +139,6 @@ function clearAnswer() {
   viewer.redraw();
 }
 
-function tellTrouble(error) {
-  if (error instanceof ServiceProblem && error.status === 401) {
-    $("lock").hidden = false;
-    $("key").focus();
-    if (!hasKey()) {
-      say("This service asks for a key.");
-      return;
-    }
-  }
-  const { title, detail, remedy } = explain(error);
-  $("answer").hidden = $("trouble").hidden = false;
-  $("trouble-title").textContent = title;
-  $("trouble-detail").textContent = detail;
-  $("trouble-remedy").textContent = remedy;
-  say(`${title}. ${detail} ${remedy}`);
-}
-
 function tell(answer, image) {
   overlay.answer = answer;
   overlay.image = image;
@@ -216,12 +169,6 @@ function inWords(answer) {
   return `This is only the best guess.${odds} Compare before you rely on it.`;
 }
 
-function percent(share) {
-  const value = 100 * share;
-  if (value > 99.9) return "over 99.9 %";
-  return value >= 99 || (value < 1 && value > 0) ? `${value.toFixed(1)} %` : `${value.toFixed(0)} %`;
-}
-
 function numbers(answer) {
   const { pose, covariance, resolved } = answer;
   // How exactly a place is known means nothing while it may be the wrong place.
@@ -243,41 +190,12 @@ function numbers(answer) {
   return rows;
 }
 
-function row([name, value, spread]) {
-  const term = document.createElement("dt");
-  term.textContent = name;
-  const data = document.createElement("dd");
-  data.textContent = value;
-  if (spread) {
-    const small = document.createElement("span");
-    small.textContent = spread;
-    data.append(small);
-  }
-  return [term, data];
-}
-
 function showMode() {
   const name = MODES[overlay.mode];
   $("amount-row").hidden = !name;
   $("amount-name").textContent = name;
   $("amount").value = overlay.amounts[overlay.mode];
   viewer.redraw();
-}
-
-function showScale() {
-  const perPixel = substrate?.meters_per_pixel ?? null;
-  const room = narrow.matches ? 90 : 130;
-  const most = (room / viewer.zoom) * (perPixel ?? 1);
-  const step = 10 ** Math.floor(Math.log10(most));
-  const length = [5, 2, 1].find((factor) => factor * step <= most) * step;
-  $("bar").style.width = `${(length / (perPixel ?? 1)) * viewer.zoom}px`;
-  $("length").textContent = perPixel === null
-    ? `${round(length)} px`
-    : length >= 1000 ? `${round(length / 1000)} km` : `${round(length)} m`;
-}
-
-function round(value) {
-  return String(Number(value.toPrecision(3)));
 }
 
 function showWhere(event) {
@@ -297,60 +215,22 @@ function showWhere(event) {
   $("where").textContent = text;
 }
 
-function mark(button) {
-  for (const other of $("thumbnails").querySelectorAll("button")) {
-    other.setAttribute("aria-pressed", String(other === button));
-  }
-}
-
-function say(text) {
-  $("said").textContent = text;
-}
-
-function save(name, content, type) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([JSON.stringify(content, null, 1)], { type }));
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+function saveJson(name, content, type) {
+  save(name, new Blob([JSON.stringify(content, null, 1)], { type }));
 }
 
 function listen() {
-  $("file").addEventListener("change", () => {
-    const [file] = $("file").files;
-    if (file) take(file);
-    $("file").value = ""; // the same file may be chosen again
-  });
-  let inside = 0;
-  const dragging = (change) => {
-    inside = Math.max(0, inside + change);
-    document.body.classList.toggle("dragging", inside > 0);
-  };
-  addEventListener("dragenter", (event) => { event.preventDefault(); dragging(+1); });
-  addEventListener("dragleave", () => dragging(-1));
-  addEventListener("dragover", (event) => event.preventDefault());
-  addEventListener("drop", (event) => {
-    event.preventDefault();
-    dragging(-inside);
-    const [file] = event.dataTransfer.files;
-    if (file && substrate) take(file);
-  });
-  addEventListener("paste", (event) => {
-    const [file] = event.clipboardData.files;
-    if (file && substrate) take(file);
-  });
+  listenForFiles(() => substrate, take);
   $("substrate").addEventListener("change", () =>
     choose(substrates.find(({ name }) => name === $("substrate").value)));
-  $("lock").addEventListener("submit", (event) => {
-    event.preventDefault();
-    keepKey($("key").value.trim());
+  listenToLock(() => {
     clearAnswer();
     start();
   });
   $("cancel").addEventListener("click", () => {
     stopSearch();
     clearAnswer();
-    mark(null);
+    markExample(null);
     say("Cancelled.");
   });
   for (const radio of document.getElementsByName("mode")) {
@@ -365,18 +245,12 @@ function listen() {
   });
   $("go").addEventListener("click", () => viewer.lookAt(...overlay.box));
   $("save-json").addEventListener("click", () =>
-    save("answer.json", overlay.answer, "application/json"));
+    saveJson("answer.json", overlay.answer, "application/json"));
   $("save-geojson").addEventListener("click", () =>
-    save("footprint.geojson", overlay.answer.footprint, "application/geo+json"));
-  $("closer").addEventListener("click", () => viewer.zoomBy(1.6));
-  $("farther").addEventListener("click", () => viewer.zoomBy(1 / 1.6));
-  $("whole").addEventListener("click", () => viewer.fit());
+    saveJson("footprint.geojson", overlay.answer.footprint, "application/geo+json"));
+  listenToMap(viewer);
   $("view").addEventListener("pointermove", showWhere);
   $("view").addEventListener("pointerleave", () => { $("where").textContent = ""; });
-  narrow.addEventListener("change", () => {
-    viewer.margin = margins();
-    viewer.resize();
-  });
 }
 
 listen();

@@ -4,17 +4,21 @@
 // an image at whole numbers too, so nothing is ever shifted by half a pixel.
 
 import { ask } from "./service.js";
+import { clamp, Tiles } from "./tiles.js";
 
-const MOST_TILES = 320;
-const AT_ONCE = 6;
 const STEP = 0.18; // of the view, moved by an arrow key
 const LARGEST_ZOOM = 16;
+const STILL = 5; // CSS pixels that a pointer may move and still click
 
 export class Viewer {
   /**
    * @param {HTMLCanvasElement} canvas
-   * @param {{draw: (context, viewer) => void, moved: (viewer) => void}} layer What is drawn over
-   *     the raster, in its pixels; and who is told that the view changed.
+   * @param {{
+   *   draw: (context, viewer) => void,
+   *   moved: (viewer) => void,
+   *   picked?: (x: number, y: number) => void,
+   * }} layer What is drawn over the raster, in its pixels; who is told that the view changed, and
+   *     that a place (CSS pixels) was clicked.
    */
   constructor(canvas, layer) {
     this.canvas = canvas;
@@ -25,30 +29,39 @@ export class Viewer {
     this.y = 0;
     this.zoom = 1; // CSS pixels per raster pixel
     this.margin = { left: 0, top: 0, right: 0, bottom: 0 }; // covered by panels, CSS pixels
-    this.tiles = new Map();
-    this.wanted = [];
-    this.loading = 0;
+    this.tiles = new Tiles({ redraw: () => this.redraw() });
     this.dirty = false;
     this.flight = null;
     new ResizeObserver(() => this.resize()).observe(canvas);
     this.#listen();
   }
 
-  /** Show a raster: {width, height, tile, levels, preview, address(z, x, y)}. */
-  show(raster) {
+  /**
+   * Show a raster: {width, height, tile, levels, address(z, x, y), preview}; the preview is a
+   * picture of all of it, or the address of one. The view stays where it is if that is asked for.
+   */
+  show(raster, stay = false) {
     this.raster = raster;
-    this.generation = (this.generation ?? 0) + 1;
-    this.tiles.clear();
-    this.wanted = [];
-    this.preview = null;
+    this.tiles.show(raster);
+    if (!stay) this.preview = null;
     this.resize();
-    this.fit();
-    const generation = this.generation;
+    if (!stay) this.fit();
+    if (typeof raster.preview !== "string") {
+      this.preview = raster.preview ?? this.preview;
+      return;
+    }
     picture(raster.preview).then((image) => {
-      if (generation !== this.generation) return;
+      if (raster !== this.raster) return;
       this.preview = image;
       this.redraw();
     }, () => {});
+  }
+
+  /** Show nothing. */
+  clear() {
+    this.raster = this.preview = null;
+    this.tiles.show(null);
+    this.redraw();
   }
 
   resize() {
@@ -70,6 +83,11 @@ export class Viewer {
     const middleX = left + (this.canvas.clientWidth - left - right) / 2;
     const middleY = top + (this.canvas.clientHeight - top - bottom) / 2;
     return { left: middleX - this.x * this.zoom, top: middleY - this.y * this.zoom };
+  }
+
+  /** Device pixels per CSS pixel. */
+  get ratio() {
+    return this.canvas.width / Math.max(1, this.canvas.clientWidth);
   }
 
   /** Raster position under a point of the view. */
@@ -178,84 +196,27 @@ export class Viewer {
   }
 
   #draw() {
-    const { context, canvas, raster } = this;
-    const ratio = canvas.width / Math.max(1, canvas.clientWidth);
+    const { context, canvas, raster, ratio } = this;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, canvas.width, canvas.height);
     if (!raster) return;
     const { left, top } = this.frame;
     const scale = this.zoom * ratio;
-    context.setTransform(scale, 0, 0, scale, left * ratio, top * ratio);
     context.imageSmoothingEnabled = this.zoom < 3;
     context.imageSmoothingQuality = "high";
-    if (this.preview) context.drawImage(this.preview, 0, 0, raster.width, raster.height);
-    this.#drawTiles(scale);
+    if (this.preview) {
+      const [width, height] = [raster.width * scale, raster.height * scale];
+      context.drawImage(this.preview, left * ratio, top * ratio, width, height);
+    }
+    this.tiles.draw(context, this);
+    context.setTransform(scale, 0, 0, scale, left * ratio, top * ratio);
     this.layer.draw(context, this);
-    this.#load();
-  }
-
-  #drawTiles(scale) {
-    const { raster, canvas } = this;
-    const level = clamp(raster.levels + Math.ceil(Math.log2(scale) - 0.25), 0, raster.levels);
-    this.wanted = [];
-    // Coarser tiles that are there already stand in for those still to come.
-    for (const z of new Set([Math.max(0, level - 2), Math.max(0, level - 1), level])) {
-      const span = raster.tile * 2 ** (raster.levels - z);
-      const [x0, y0] = this.toRaster(0, 0);
-      const [x1, y1] = this.toRaster(canvas.clientWidth, canvas.clientHeight);
-      const columns = range(x0, x1, raster.width, span);
-      const rows = range(y0, y1, raster.height, span);
-      for (let y = rows[0]; y <= rows[1]; y += 1) {
-        for (let x = columns[0]; x <= columns[1]; x += 1) {
-          const name = `${z}/${x}/${y}`;
-          const tile = this.tiles.get(name);
-          if (tile?.image) {
-            this.tiles.delete(name); // the order of the map is the order of use
-            this.tiles.set(name, tile);
-            this.context.drawImage(tile.image, x * span, y * span, span, span);
-          } else if (!tile && z === level) {
-            this.wanted.push({ name, z, x, y, far: this.#distance(x, y, span) });
-          }
-        }
-      }
-    }
-    this.wanted.sort((one, other) => one.far - other.far);
-  }
-
-  #distance(x, y, span) {
-    return Math.hypot((x + 0.5) * span - this.x, (y + 0.5) * span - this.y);
-  }
-
-  #load() {
-    while (this.loading < AT_ONCE && this.wanted.length) {
-      const { name, z, x, y } = this.wanted.shift();
-      const entry = { image: null };
-      const generation = this.generation;
-      this.tiles.set(name, entry);
-      this.loading += 1;
-      picture(this.raster.address(z, x, y))
-        .then((image) => { entry.image = image; }, () => {
-          // Asked for again when the view changes next.
-          if (generation === this.generation) this.tiles.delete(name);
-          entry.failed = true;
-        })
-        .finally(() => {
-          this.loading -= 1;
-          if (!entry.failed) this.redraw();
-        });
-    }
-    for (const [name, entry] of this.tiles) {
-      if (this.tiles.size <= MOST_TILES) break;
-      if (entry.image) {
-        entry.image.close();
-        this.tiles.delete(name);
-      }
-    }
   }
 
   #listen() {
     const { canvas } = this;
     const pointers = new Map();
+    let pressed = null; // where a click began, unless it became something else
     const place = (event) => {
       const box = canvas.getBoundingClientRect();
       return [event.clientX - box.left, event.clientY - box.top];
@@ -263,6 +224,7 @@ export class Viewer {
     canvas.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       pointers.set(event.pointerId, place(event));
+      pressed = pointers.size === 1 ? place(event) : null;
       canvas.setPointerCapture(event.pointerId);
       canvas.classList.add("held");
     });
@@ -272,6 +234,7 @@ export class Viewer {
       if (!before) return;
       const [other] = [...pointers].filter(([id]) => id !== event.pointerId).map(([, at]) => at);
       pointers.set(event.pointerId, now);
+      if (pressed && Math.hypot(now[0] - pressed[0], now[1] - pressed[1]) > STILL) pressed = null;
       if (other) {
         const was = Math.hypot(before[0] - other[0], before[1] - other[1]);
         const is = Math.hypot(now[0] - other[0], now[1] - other[1]);
@@ -284,6 +247,8 @@ export class Viewer {
     for (const name of ["pointerup", "pointercancel"]) {
       canvas.addEventListener(name, (event) => {
         pointers.delete(event.pointerId);
+        if (pressed && name === "pointerup") this.layer.picked?.(...pressed);
+        pressed = null;
         if (!pointers.size) canvas.classList.remove("held");
       });
     }
@@ -319,13 +284,4 @@ export class Viewer {
 
 async function picture(address) {
   return createImageBitmap(await (await ask(address)).blob());
-}
-
-function range(from, to, length, span) {
-  const last = Math.ceil(length / span) - 1;
-  return [clamp(Math.floor(from / span), 0, last), clamp(Math.floor(to / span), 0, last)];
-}
-
-export function clamp(value, least, most) {
-  return Math.min(most, Math.max(least, value));
 }
