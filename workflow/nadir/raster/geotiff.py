@@ -21,6 +21,7 @@ from nadir.errors import InputError
 from nadir.provenance.objects import is_object, object_faults, open_object
 from nadir.provenance.raw import objects_beside
 from nadir.provenance.transfer import local_copy
+from nadir.raster.whole import is_torn
 
 # GDAL reads this once, at its first block: block-shaped reads gain nothing from the default of 5 %
 # of the memory, and each process would take it (research: decoding is 1.4 times faster with 64 MB).
@@ -28,6 +29,8 @@ os.environ.setdefault("GDAL_CACHEMAX", "64")
 
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 """What a failing call into GDAL may raise."""
+
+_COPY_AGAIN = "Copy or download the file again."
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """First bytes of classic and Big TIFF, little and big endian."""
@@ -184,10 +187,11 @@ class Handles:
 
 
 def check_complete(path: str) -> None:
-    """See that every block of a TIFF lies inside the file, without decoding any.
+    """See that every block of a TIFF lies inside the file, and the end of a PNG or a JPEG.
 
-    GDAL opens a truncated GeoTIFF without complaint and fails hours later at the missing blocks.
-    Overviews and masks inside the file are looked at too. Other formats pass.
+    GDAL opens a truncated GeoTIFF without complaint and fails hours later at the missing blocks;
+    of a torn PNG or JPEG it makes black. Nothing is decoded. Overviews and masks inside a TIFF are
+    looked at too. Other formats pass.
 
     Args:
         path: The file, or an object of a store; other remote ones pass.
@@ -201,6 +205,9 @@ def check_complete(path: str) -> None:
             _check_tiff(path, _Worded(file, path), objects_beside(path)[path].size)
     elif not is_remote(path):
         with open(path, "rb") as file:
+            if is_torn(file):
+                raise InputError(path, "the picture is truncated: its end is missing", _COPY_AGAIN)
+            file.seek(0)
             _check_tiff(path, file, os.path.getsize(path))
 
 
@@ -227,7 +234,7 @@ def _check_tiff(path: str, file: Any, size: int) -> None:
     if file.read(4) not in TIFF_MAGIC:
         return
     file.seek(0)
-    remedy = "Copy or download the file again."
+    remedy = _COPY_AGAIN
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs what is raised below
     try:
         with tifffile.TiffFile(file, name=Path(path).name, size=size) as tiff:
