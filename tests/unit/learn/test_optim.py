@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
+import pytest
 import torch
 
 from nadir.config.experiments import OptimizerConfig, SchedulerConfig
@@ -51,6 +53,18 @@ def test_cosine_rises_then_falls_and_still_learns_in_the_last_epoch():
     assert factors[0] < factors[1] < factors[2] == 1.0
     assert all(a > b for a, b in pairwise(factors[2:]))
     assert 0 < factors[-1] < 0.1
+
+
+def test_a_cosine_by_time_falls_with_the_seconds_that_are_spent():
+    optimizer = _optimizer()
+    schedule = Schedule(SchedulerConfig(name="cosine", warmup=1), optimizer, 1000, 40.0)
+    rates = [learning_rate(optimizer)]
+    for spent in (10.0, 20.0, 30.0, 40.0):
+        schedule.step(1.0, spent)
+        rates.append(learning_rate(optimizer))
+    full = 1e-3
+    expected = [0.5, *(0.5 * (1 + math.cos(math.pi * share)) for share in (0.25, 0.5, 0.75, 1))]
+    assert rates == pytest.approx([full * factor for factor in expected])
 
 
 def test_optimizers_by_name():

@@ -18,14 +18,16 @@ from nadir.segmentation.data import (
     resident_bytes,
 )
 from nadir.segmentation.normalize import gain_and_bias, normalize
+from nadir.segmentation.outlines import LabelOutlines
 from nadir.segmentation.patches import Shot, Window
 from nadir.segmentation.sources import ResidentSource, StoredSource, bounding_boxes
 from nadir.segmentation.turning import turn
-from nadir.tiles.augment import COUNT, transform
-from nadir.tiles.sampling import sample_plan
+from nadir.tiles.augment import COUNT, Look, random_look, transform
+from nadir.tiles.crops import Ground, crop_plan
+from nadir.tiles.sampling import look_rng, sample_plan
 
 sys.path.insert(0, str(Path(__file__).parent))
-from segmentation_fakes import make_data
+from segmentation_fakes import MemoryLabels, make_data
 
 CPU = torch.device("cpu")
 
@@ -179,3 +181,70 @@ def test_a_reading_error_reaches_the_training(data):
     with pytest.raises(OSError, match="damaged"):
         list(_batches(source, data.train))
     source.close()
+
+
+def _crops(source, windows, seed=3):
+    ground = Ground(np.array([(w.scene, w.y, w.x, w.size) for w in windows]))
+    return TileBatches(
+        source,
+        windows,
+        lambda epoch: crop_plan(ground, seed, epoch, count=11, side=24, scale=1.5, turned=True),
+        4,
+        24,
+        lambda epoch, at: random_look(look_rng(seed, epoch, at), 6, 0.2),
+    )
+
+
+def test_crops_and_outlines_are_equal_from_memory_and_from_stores(data):
+    resident = ResidentSource(data.scenes, data.train, data.statistics, CPU, CPU, 2, outlines=4)
+    stored = StoredSource(data.scenes, data.train, data.statistics, CPU, 3, outlines=4)
+    one, other = (_epoch(_crops(source, data.train), 2) for source in (resident, stored))
+    assert [len(batch[0]) for batch in one] == [4, 4, 3] and len(one[0]) == 3
+    assert all(part.shape[-2:] == (24, 24) for batch in one for part in batch)
+    assert _same(one, other)
+    assert not _same(one, _epoch(_crops(resident, data.train), 3))
+    stored.close()
+
+
+def test_image_target_and_distance_of_a_crop_belong_together(data):
+    source = ResidentSource(data.scenes, data.train, data.statistics, CPU, CPU, outlines=2)
+    window = data.train[0]
+    plain = source.prepare(list(source.raw([window])), [Shot(window)])
+    turned = source.prepare(list(source.raw([window])), [Shot(window, 5, 64)])
+    for one, other in zip(plain[1:], turned[1:], strict=True):
+        doubled = one.repeat_interleave(2, -1).repeat_interleave(2, -2)
+        assert torch.equal(turn(doubled, 5), other)
+    inside, target = plain[2] > 0, plain[1]
+    labels = data.scenes[window.scene].labels.hard(window.y, window.x, 32, 32)
+    assert np.array_equal(inside[0].numpy(), labels == 2)
+    assert (plain[2][0].numpy()[labels == 0] == 0).all()
+    assert set(target[inside].unique().tolist()) <= {1, -1}
+
+
+def test_jitter_leaves_invalid_pixels_at_zero(data):
+    source = ResidentSource(data.scenes, data.train, data.statistics, CPU, CPU)
+    window = next(w for w in data.train if w.y == 0)
+    look = Look(1.5, np.arange(6, dtype=np.float32))
+    plain, jittered = (
+        source.prepare(list(source.raw([window])), [Shot(window, look=given)])[0]
+        for given in (None, look)
+    )
+    _, valid = data.scenes[window.scene].cube.read(window.y, window.x, 32, 32)
+    known = torch.from_numpy(np.repeat(valid, 3, axis=0))[None]
+    expected = torch.where(known, plain * 1.5 + torch.arange(6.0).reshape(1, 6, 1, 1), 0)
+    torch.testing.assert_close(jittered, expected)
+    assert (~known).any()
+
+
+def test_outlines_of_labels_do_not_depend_on_the_window():
+    rng = np.random.default_rng(0)
+    ids = (rng.random((300, 260)) < 0.002).astype(np.uint8) + 1
+    ids[:40, :40] = 0
+    outlines = LabelOutlines(MemoryLabels(ids), 2)
+    whole = outlines.distance(0, 0, 300, 260)
+    assert whole.dtype == np.int8 and whole.min() >= -127
+    np.testing.assert_array_equal(outlines.distance(50, 31, 70, 90), whole[50:120, 31:121])
+    y, x = np.argwhere(ids == 2)[0]
+    assert whole[y, x] == 1 and (whole[ids == 0] == 0).all()
+    far = np.hypot(*(np.argwhere(ids == 2) - (150, 130)).T).min()
+    assert whole[150, 130] == -min(127, round(far))

@@ -8,14 +8,16 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from nadir.config.experiments import RandomForest, TrainConfig, UNet, UNetScratch
+from nadir.config.experiments import LossConfig, RandomForest, TrainConfig, UNet, UNetScratch
 from nadir.errors import InputError
 from nadir.provenance.atomic import write_json
 from nadir.provenance.manifest import Manifest, store_path
 from nadir.raster import cube as cube_module
 from nadir.raster import labels as labels_module
+from nadir.segmentation import outlines as outlines_module
 from nadir.segmentation.dataset import assemble
 from nadir.segmentation.fitting import fit_network
 from nadir.segmentation.forest import fit_forest
@@ -171,3 +173,50 @@ def test_scenes_that_are_not_given_are_refused(inputs):
     scenes = {"east": make_data().scenes[0]}
     with pytest.raises(InputError, match="scenes that are not given: west"):
         assemble(scenes, inputs["split"], inputs["statistics"], TABLE)
+
+
+def _traced(tmp_path, digest):
+    """Manifests of outlines whose stores hold nothing but a constant."""
+    traced = {}
+    for name in NAMES:
+        path = tmp_path / f"scenes/{name}/outline.manifest.json"
+        store_path(path).mkdir(parents=True, exist_ok=True)
+        write_json(path, asdict(Manifest("outline", f"{digest} of {name}")))
+        traced[name] = path
+    return traced
+
+
+def test_outlines_count_only_where_the_loss_looks_at_them(inputs, tmp_path, monkeypatch):
+    asked = []
+
+    class Flat:
+        def __init__(self, path):
+            self.number = len(asked)
+
+        def distance(self, y, x, h, w):
+            asked.append((y, x))
+            return np.full((h, w), 3, np.int8)
+
+    monkeypatch.setattr(outlines_module, "OutlineStore", Flat)
+    plain = train_model(**inputs)
+    assert train_model(**inputs, outlines=_traced(tmp_path, "one")) == plain and not asked
+    bordered = inputs["train"].model_copy(update={"loss": LossConfig(border_weight=2.0)})
+    inputs["train"] = bordered
+    one = train_model(**inputs, outlines=_traced(tmp_path, "one"))
+    assert asked
+    assert one != plain and one != train_model(**inputs, outlines=_traced(tmp_path, "other"))
+    from_labels = train_model(**inputs)
+    assert from_labels != one, "without a store, the outlines are those of the labels"
+
+
+@pytest.mark.parametrize(
+    ("train", "match"),
+    [
+        (TrainConfig(monitor_class="twon"), "no class 'twon'; did you mean 'town'"),
+        (TrainConfig(loss=LossConfig(terms={"boundary": 1.0})), "there are 4"),
+    ],
+)
+def test_a_training_that_does_not_suit_the_classes_is_refused(inputs, train, match):
+    with pytest.raises(InputError, match=match):
+        train_model(**{**inputs, "train": train})
+    assert not inputs["cache_root"].exists()

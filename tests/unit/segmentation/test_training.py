@@ -10,10 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
-from nadir.config.experiments import AugmentConfig, SchedulerConfig, TrainConfig, UNet, UNetScratch
+from nadir.config.experiments import (
+    AugmentConfig,
+    LossConfig,
+    SchedulerConfig,
+    TrainConfig,
+    UNet,
+    UNetScratch,
+)
 from nadir.errors import InputError
+from nadir.learn import keeper
 from nadir.learn.bundle import load_bundle
 from nadir.learn.history import read_history
 from nadir.segmentation.fitting import fit_network
@@ -31,7 +40,11 @@ CFG = TrainConfig(
     batch_size=4,
     # Steps of the schedule fall between the epochs that a resumed run does in another process.
     scheduler=SchedulerConfig(name="plateau", patience=0, factor=0.5),
-    augment=AugmentConfig(dihedral="random", rare_classes=("water",)),
+    augment=AugmentConfig(
+        dihedral="random", rare_classes=("water",), crops=14, scale=1.3, jitter=0.1
+    ),
+    loss=LossConfig(terms={"cross_entropy": 1.0, "dice": 0.5}, border_weight=1.0),
+    ema=0.9,
 )
 
 
@@ -53,8 +66,6 @@ def straight(tmp_path_factory):
 
 
 def _last_weights(folder):
-    import torch
-
     return torch.load(folder / "work/state.pt", weights_only=True)["network"]
 
 
@@ -203,6 +214,40 @@ def test_early_stopping_stops_and_stays_stopped(tmp_path):
     facts = _fit(tmp_path, cfg)
     assert facts["result"]["stopped_early"] and facts["result"]["epochs"] < 30
     assert _fit(tmp_path, cfg)["result"]["epochs"] == facts["result"]["epochs"]
+
+
+def test_the_time_that_a_training_may_take_is_summed_over_its_runs(tmp_path, monkeypatch):
+    clock = iter(range(0, 10**6, 5))  # five seconds between any two looks at it
+    monkeypatch.setattr(keeper, "_computing", lambda module: float(next(clock)))
+    cfg = CFG.model_copy(update={"epochs": 30, "max_seconds": 14.0})
+    facts = _fit(tmp_path, cfg)
+    assert facts["result"]["epochs"] == 3 and facts["result"]["computing_seconds"] == 15
+    state = torch.load(tmp_path / "work/state.pt", weights_only=True)
+    state["progress"].update(stopped=False)
+    torch.save(state, tmp_path / "work/state.pt")
+    again = _fit(tmp_path, cfg.model_copy(update={"max_seconds": 24.0}))
+    assert again["result"]["epochs"] == 5 and again["result"]["computing_seconds"] == 25
+
+
+def test_the_average_is_what_is_judged_and_kept(tmp_path):
+    cfg = CFG.model_copy(update={"epochs": 1})
+    _fit(tmp_path, cfg)
+    state = torch.load(tmp_path / "work/state.pt", weights_only=True)
+    kept = load_file(tmp_path / "made/model.safetensors")
+    name = "network.head.weight"
+    assert np.array_equal(kept[name], state["average"]["network"][name].numpy())
+    assert not np.array_equal(kept[name], state["network"][name].numpy())
+    assert state["average"]["steps"] == 4
+
+
+@pytest.mark.parametrize("name", [None, "town"])
+def test_the_iou_of_a_class_can_be_watched(tmp_path, name):
+    cfg = CFG.model_copy(update={"epochs": 2, "monitor": "validation_iou", "monitor_class": name})
+    facts = _fit(tmp_path, cfg)
+    table = read_history(tmp_path / "made/history.parquet")
+    watched = table[f"iou/{name or 'water'}"]
+    assert table["validation_iou"].equals(watched.rename("validation_iou"))
+    assert facts["result"]["best"] == watched.max()
 
 
 def test_a_network_learns_one_tile_by_heart(tmp_path):
