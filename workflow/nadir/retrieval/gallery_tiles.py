@@ -63,12 +63,12 @@ def cut_tiles(
             for column in columns:
                 window = Window(column, row, size, size)
                 with read_faults(name):
-                    picture = dataset.read(_bands(dataset), window=window)
+                    picture = dataset.read(bands_of(dataset), window=window)
                     valid = dataset.dataset_mask(window=window) > 0
                 if valid.mean() < least_valid:
                     continue
                 tile = f"r{row:06d}_c{column:06d}"
-                write_bytes(temporary / f"{tile}.png", _png(picture))
+                write_bytes(temporary / f"{tile}.png", png_of(picture))
                 x, y = grid.affine @ (column + size / 2, row + size / 2)
                 listed.append(
                     Listed(f"gallery/{tile}", tile, view, "gallery", target / f"{tile}.png", x, y)
@@ -96,11 +96,12 @@ def _starts(length: int, size: int, overlap: float) -> list[int]:
     return sorted({round(k * (length - size) / max(count - 1, 1)) for k in range(count)})
 
 
-def _bands(dataset: DatasetReader) -> list[int]:
+def bands_of(dataset: DatasetReader) -> list[int]:
+    """Return the bands that make a picture: three, or the first one three times."""
     return [1, 2, 3] if dataset.count >= 3 else [1, 1, 1]
 
 
-def _png(picture: NDArray[np.uint8]) -> bytes:
+def png_of(picture: NDArray[np.uint8]) -> bytes:
     """Return (3, rows, columns) RGB as a PNG file."""
     done, data = cv2.imencode(".png", np.ascontiguousarray(picture[::-1].transpose(1, 2, 0)))
     if not done:

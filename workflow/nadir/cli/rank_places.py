@@ -1,0 +1,25 @@
+"""Rank the gallery for every query by their features: the best hundred, both ways."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nadir.cli.options import add_cfg, add_out, section
+from nadir.retrieval.feature_store import read_features
+from nadir.retrieval.rankings import DEPTH, rank_places, write_rankings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--features", required=True, type=Path, help="manifest of features")
+    parser.add_argument("--depth", type=int, default=DEPTH, help="images to keep for each query")
+    add_out(parser, "rankings to write, Parquet")
+    add_cfg(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
+    views = section(options.cfg, "views", tuple[str, str])
+    stored = read_features(options.features)
+    write_rankings(options.out, rank_places(stored, views, depth=options.depth))
