@@ -82,7 +82,7 @@ def truth_field(wildcards):
 def learns_outlines(wildcards):
     """Whether an experiment's loss looks at outlines."""
     loss = experiment_of(wildcards).train.loss
-    return wildcards.job == "buildings" and getattr(loss, "uses_outlines", False)
+    return wildcards.job == "buildings" and loss.uses_outlines
 
 
 def outlines_of(wildcards):

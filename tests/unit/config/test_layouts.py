@@ -298,3 +298,15 @@ def test_without_looking_no_folder_is_needed():
 )
 def test_names_of_files_become_names_of_scenes(stem, name):
     assert scene_name(stem) == name
+
+
+def test_a_forest_and_a_network_of_one_name_are_refused():
+    forest = {"datasets": ["l"], "model": {"name": "random_forest"}}
+    given = raw({"kind": "world", "world": "w"})
+    given["landcover"] = {
+        "datasets": {"l": {"scenes": {"x": {"world": "w"}}}},
+        "experiments": {"u": forest},
+    }
+    given["buildings"]["experiments"] = {"u": {"datasets": ["d"], "model": {"name": "unet"}}}
+    (problem,) = problems_of(given)
+    assert problem.startswith("buildings.experiments.u: there is a random forest and a network")

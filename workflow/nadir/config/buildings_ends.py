@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nadir.config.buildings import BuildingsDataset, BuildingsJob
+from nadir.config.landcover import JobConfig
 from nadir.config.layouts import WorldLayout
 from nadir.config.nested import section_of
 from nadir.errors import did_you_mean
@@ -70,3 +71,19 @@ def _size_ends(path: str, source: WorldLayout, dataset: BuildingsDataset) -> Ite
             f"{path}.simulate.size_px: the pictures have {side} pixels a side, a tile {largest}; "
             "make the pictures larger or the tiles smaller"
         )
+
+
+def forest_ends(landcover: JobConfig, buildings: BuildingsJob) -> Iterator[str]:
+    """Yield a line for each name that is a forest in one job and a network in the other.
+
+    The graph tells them apart by the experiment's name alone.
+    """
+    for name in landcover.experiments.keys() & buildings.experiments.keys():
+        kinds = {
+            job.experiments[name].model.name == "random_forest" for job in (landcover, buildings)
+        }
+        if len(kinds) > 1:
+            yield (
+                f"buildings.experiments.{name}: there is a random forest and a network of this "
+                "name; rename one"
+            )

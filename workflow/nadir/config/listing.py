@@ -36,6 +36,10 @@ def scene_name(stem: str) -> str:
 
 def folder_of(key: str, folder: str) -> Path:
     """Return a folder that is there."""
+    if "://" in folder:
+        raise LayoutFault(
+            key, f"folders of a store are not listed: `nadir download {folder} FOLDER` copies it"
+        )
     path = Path(folder)
     if path.is_dir():
         return path
