@@ -217,16 +217,25 @@ def test_early_stopping_stops_and_stays_stopped(tmp_path):
 
 
 def test_the_time_that_a_training_may_take_is_summed_over_its_runs(tmp_path, monkeypatch):
-    clock = iter(range(0, 10**6, 5))  # five seconds between any two looks at it
-    monkeypatch.setattr(keeper, "_computing", lambda module: float(next(clock)))
-    cfg = CFG.model_copy(update={"epochs": 30, "max_seconds": 14.0})
+    spent, plain = [0.0], SegmentationLearner.training_step
+
+    def step(self, batch, index):
+        spent[0] += 1.0  # a second each, and four of them an epoch
+        return plain(self, batch, index)
+
+    monkeypatch.setattr(SegmentationLearner, "training_step", step)
+    monkeypatch.setattr(keeper, "_computing", lambda module: spent[0])
+    cfg = CFG.model_copy(update={"epochs": 30, "max_seconds": 10.0})
     facts = _fit(tmp_path, cfg)
-    assert facts["result"]["epochs"] == 3 and facts["result"]["computing_seconds"] == 15
+    assert facts["result"]["epochs"] == 3 and facts["result"]["computing_seconds"] == 10
+    table = read_history(tmp_path / "made/history.parquet")
+    assert np.isfinite(table["validation_loss"]).all(), "an epoch that is cut short is judged, too"
     state = torch.load(tmp_path / "work/state.pt", weights_only=True)
     state["progress"].update(stopped=False)
     torch.save(state, tmp_path / "work/state.pt")
     again = _fit(tmp_path, cfg.model_copy(update={"max_seconds": 24.0}))
-    assert again["result"]["epochs"] == 5 and again["result"]["computing_seconds"] == 25
+    assert again["result"]["epochs"] == 7 and again["result"]["computing_seconds"] == 24
+    assert spent[0] == 24
 
 
 def test_the_average_is_what_is_judged_and_kept(tmp_path):

@@ -199,9 +199,9 @@ class TrainConfig(ConfigModel):
     early_stopping: int | None = Field(default=None, ge=1)
     """Stop after so many epochs without improvement of `monitor`; null: never."""
     max_seconds: float | None = Field(default=None, gt=0)
-    """End after the epoch with which so many seconds of computing (of all processor cores together
-    on a CPU, of the clock with a GPU) are spent, validation included; a resumed run goes on with
-    the sum. The result then depends on the speed of the machine.
+    """End, within an epoch if need be, once so many seconds of computing (of all processor cores
+    together on a CPU, of the clock with a GPU) are spent, validation included; a resumed run goes
+    on with the sum. The result then depends on the speed of the machine.
     """
     ema: float | None = Field(default=None, gt=0, lt=1)
     """Judge and keep a moving average of the weights; the share of the old average that each step

@@ -103,6 +103,8 @@ class Keeper(Callback):
         if pl_module.average is not None:
             pl_module.average.update(pl_module.network())
         self._trained = time.perf_counter()
+        if self._is_over(pl_module):
+            trainer.should_stop = True  # Lightning validates now and ends the epoch
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Score, keep the best, step the schedule, save the state."""
@@ -130,6 +132,12 @@ class Keeper(Callback):
         log.info(
             "epoch %d/%s: %s, %.1f s%s", epoch, trainer.max_epochs, shown, row["seconds"], mark
         )
+
+    def _is_over(self, module: LightningModule) -> bool:
+        """Tell whether the seconds of computing are spent, in the middle of an epoch."""
+        if self.max_seconds is None:
+            return False
+        return self.progress.spent + _computing(module) - self._computed >= self.max_seconds
 
     def _judge(self, value: float, epoch: int, learner: Learner) -> None:
         """Compare with the best so far."""
