@@ -20,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--deployment", type=Path, help="localizer.json to write, for single photos and the service"
     )
+    parser.add_argument(
+        "--proposals", type=Path, help="table of places to look at closely as well, Parquet"
+    )
     add_out(parser, "table of poses to write, Parquet")
     add_cfg(parser)
     add_threads(parser)
@@ -34,6 +37,7 @@ def run(options: argparse.Namespace) -> None:
         options.out,
         descriptor=options.descriptor.parent if options.descriptor else None,
         deployment=options.deployment,
+        proposals=options.proposals,
         device=device(),
         threads=options.threads,
     )

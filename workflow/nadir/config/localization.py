@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from nadir.config.base import ConfigModel, Name
 from nadir.config.cases import CaseConfig
 
+PROPOSED = 5
+"""Proposed places that are looked at for a photo, by default."""
+
 
 class CaseDataset(ConfigModel):
     """A substrate and its photos: a folder in the case's layout, or a simulated world."""
@@ -86,7 +89,7 @@ class ProposalsConfig(ConfigModel):
     """A dataset of the section `retrieval` with this `case`."""
     experiment: Name
     """An experiment of that section that is trained on it."""
-    count: int = Field(default=5, ge=1, le=100)
+    count: int = Field(default=PROPOSED, ge=1, le=100)
     """Tiles a photo, the best first."""
 
 

@@ -1,13 +1,13 @@
 """The coarse search: one photo against all of a reference, in every direction.
 
 Two steps on the same features: at cells twice as large everywhere, by FFT; then at full cells
-around the best places only.
+around the best places only, and around proposed ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from nadir.localization.channels import gradient_channels
 from nadir.localization.correlation import Spectrum, correlate, spectrum
 from nadir.localization.descriptor import STRIDE, Descriptor
+from nadir.localization.proposals import Proposal
 from nadir.localization.references import Reference
 from nadir.localization.turning import disk, turn, turned_weight
 
@@ -42,6 +43,7 @@ class Guess:
         angle: In degrees; see `Pose`.
         scale: Substrate pixels per photo pixel.
         score: Correlation, -1 to 1.
+        proposed: Whether it is the best near a proposed place, and not of all.
     """
 
     x: float
@@ -49,6 +51,7 @@ class Guess:
     angle: float
     scale: float
     score: float
+    proposed: bool = False
 
 
 def cell_size(photo_side: int) -> int:
@@ -144,15 +147,17 @@ class CoarseSearch:
         scales: tuple[float, ...],
         count: int,
         middle: tuple[float, float] | None = None,
+        proposals: Sequence[Proposal] = (),
     ) -> list[Guess]:
-        """Return the best places, one a neighborhood, the best first.
+        """Return the best places, one a neighborhood, the best first; then those proposed.
 
         Args:
             photo: (height, width, 3) uint8, reduced by `level`.
             weight: (height, width) float32 of the same pixels, 0 where clouds hide the ground.
             scales: Scales to try, in substrate pixels per photo pixel.
-            count: Most places to return.
+            count: Most places to return, but for proposed ones.
             middle: The photo's center (x, y) in these pixels; by default the array's.
+            proposals: Places near which the best is returned as well, where nothing else is.
         """
         side = self._template_side(photo.shape[:2], min(scales))
         if self.spectrum is None or side < 8 or any(side > n for n in self.features.shape[1:]):
@@ -160,9 +165,11 @@ class CoarseSearch:
         found: list[Guess] = []
         for scale in scales:
             turned = self._turned(photo, weight, scale, side, middle)
-            found += self._places(self.spectrum, *turned, scale)
+            found += self._places(self.spectrum, *turned, scale, proposals)
         found.sort(key=lambda guess: -guess.score)
-        return _apart(found, 0.12 * side * self.cell)[:count]
+        distance = 0.12 * side * self.cell
+        best = _apart([guess for guess in found if not guess.proposed], distance)[:count]
+        return _apart([*best, *(guess for guess in found if guess.proposed)], distance)
 
     def _template_side(self, shape: tuple[int, ...], scale: float) -> int:
         """Return the side of the template in cells, even: what a turned photo always covers."""
@@ -192,9 +199,14 @@ class CoarseSearch:
         return torch.cat(features), torch.cat(weights)
 
     def _places(
-        self, over: Spectrum, templates: torch.Tensor, weights: torch.Tensor, scale: float
+        self,
+        over: Spectrum,
+        templates: torch.Tensor,
+        weights: torch.Tensor,
+        scale: float,
+        proposals: Sequence[Proposal] = (),
     ) -> list[Guess]:
-        """Return the best places for one scale."""
+        """Return the best places for one scale, and the best one near each proposal."""
         wide = F.avg_pool2d(templates * weights[:, None], 2)
         share = F.avg_pool2d(weights[:, None], 2)
         wide = wide / share.clamp_min(1e-3)
@@ -220,7 +232,34 @@ class CoarseSearch:
                 guesses.append(
                     self._closer(templates, weights, int(which[row, column]), row, column, scale)
                 )
+        for row, column in self._near(best, proposals, templates.shape[-1]):
+            guess = self._closer(templates, weights, int(which[row, column]), row, column, scale)
+            guesses.append(replace(guess, proposed=True))
         return guesses
+
+    def _near(
+        self, best: torch.Tensor, proposals: Sequence[Proposal], side: int
+    ) -> list[tuple[int, int]]:
+        """Return row and column of the best score of the first step near each proposal.
+
+        Args:
+            best: Scores by the template's upper-left corner, in cells twice as large.
+            proposals: Places of its center; those off the reference have none.
+            side: Side of the template in full cells.
+        """
+        found = []
+        wide = 2 * self.cell
+        for one in proposals:
+            row, column = (value / wide - 0.25 * side for value in (one.y, one.x))
+            reach = max(1.0, one.reach / wide)
+            top, left = (max(0, round(value - reach)) for value in (row, column))
+            part = best[
+                top : max(0, round(row + reach) + 1), left : max(0, round(column + reach) + 1)
+            ]
+            if part.numel():
+                y, x = divmod(int(part.flatten().argmax()), part.shape[1])
+                found.append((top + y, left + x))
+        return found
 
     def _closer(
         self,

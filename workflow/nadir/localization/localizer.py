@@ -24,6 +24,7 @@ from nadir.localization.coarse import CoarseSearch, Describe, Guess, gradient_de
 from nadir.localization.confidence import Confidence, Evidence
 from nadir.localization.features import extract
 from nadir.localization.pose import Pose, angle_difference
+from nadir.localization.proposals import Proposal
 from nadir.localization.references import Reference
 from nadir.localization.refine import Fit, Refiner, View, gray_of, view_of
 from nadir.localization.sparse import (
@@ -53,7 +54,7 @@ class Answer:
         probability: That it is right (10 px and 1 degree), 0 to 1.
         resolved: Whether that is as probable as asked for.
         reference: Name of the reference that it was found on.
-        stage: What found it: `features`, `search` or `neighbors`.
+        stage: What found it: `features`, `search`, `proposals` or `neighbors`.
     """
 
     pose: Pose
@@ -113,11 +114,13 @@ class Localizer:
         self._refiners = [Refiner(one, device) for one in references]
         self.level = self._coarse[0][0].level
 
-    def locate(self, photo: NDArray[np.uint8]) -> Answer:
+    def locate(self, photo: NDArray[np.uint8], proposals: Sequence[Proposal] = ()) -> Answer:
         """Return where a photo was taken.
 
         Args:
             photo: (height, width, 3) uint8.
+            proposals: Places that are looked at closely besides those that the search finds; they
+                are weighed like all others.
         """
         weight = clear_weight(photo)
         gray = gray_of(photo)
@@ -132,9 +135,13 @@ class Localizer:
             # Mosaics come first: they show the photos' own season, so they settle most.
             for which in reversed(range(len(self.references))):
                 coarse = self._coarse[which][way]
-                guesses = coarse.search(small, view.weight, self._scales(), count, view.middle)
-                refined = self._refined(view, guesses, which)
-                places += [_Place(guess, which, "search") for guess in refined]
+                guesses = coarse.search(
+                    small, view.weight, self._scales(), count, view.middle, proposals
+                )
+                for stage, proposed in (("search", False), ("proposals", True)):
+                    part = [guess for guess in guesses if guess.proposed is proposed]
+                    refined = self._refined(view, part, which)
+                    places += [_Place(guess, which, stage) for guess in refined]
                 if self._margin(places, min(gray.shape)) > _DOUBT:
                     answer = self._answer(photo, gray, weight, view, places, sure=False)
                     if answer.resolved:

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from nadir.config.localization import Localiser, SiftRansac, SiftVoting
+from nadir.config.localization import PROPOSED, Localiser, SiftRansac, SiftVoting
 from nadir.errors import InputError
 from nadir.learn.devices import lease
 from nadir.localization.deployment import descriptions, write_deployment
@@ -23,6 +23,7 @@ from nadir.localization.localizer import Answer
 from nadir.localization.photos import asked, read_photos
 from nadir.localization.pooled import locate_all, measures_of
 from nadir.localization.poses import pose_table, write_poses
+from nadir.localization.proposals import read_proposals
 from nadir.localization.references import Reference
 from nadir.localization.sparse import (
     Estimator,
@@ -46,6 +47,7 @@ def locate_photos(
     *,
     descriptor: Path | None = None,
     deployment: str | os.PathLike[str] | None = None,
+    proposals: str | os.PathLike[str] | None = None,
     device: str = "auto",
     threads: int = 1,
 ) -> None:
@@ -58,6 +60,7 @@ def locate_photos(
         out: `poses.parquet` to write.
         descriptor: Folder of the trained descriptor's bundle; None searches with gradients.
         deployment: `localizer.json` to write, for single photos and the service (localiser only).
+        proposals: Table of places to look at closely as well (localiser only).
         device: `auto`, `cpu` or `cuda`.
         threads: CPU threads.
 
@@ -75,6 +78,8 @@ def locate_photos(
     begin, spent = time.monotonic(), time.process_time()
     torch.set_num_threads(1)  # photos are what is worked on side by side
     if isinstance(method, Localiser):
+        count = method.proposals.count if method.proposals else PROPOSED
+        near = read_proposals(proposals, count) if proposals is not None else {}
         with lease(device) as found:
             answers, calibration = locate_all(
                 rows,
@@ -84,6 +89,7 @@ def locate_photos(
                 descriptions(descriptor, found),
                 device=found,
                 threads=threads,
+                proposals=near,
             )
         if deployment is not None:
             write_deployment(

@@ -19,6 +19,7 @@ from nadir.localization.calibration import Calibration, calibrate
 from nadir.localization.coarse import Describe
 from nadir.localization.localizer import Answer, Localizer
 from nadir.localization.mosaic import PlacedPhoto, write_mosaic
+from nadir.localization.proposals import Proposal, Proposals
 from nadir.localization.references import Reference, build_reference
 from nadir.raster.grid import Grid
 from nadir.raster.pictures import read_picture
@@ -40,6 +41,7 @@ def locate_all(
     *,
     device: torch.device,
     threads: int = 1,
+    proposals: Proposals | None = None,
 ) -> tuple[list[Answer], Calibration]:
     """Locate photos.
 
@@ -52,6 +54,7 @@ def locate_all(
         describe: Ways to describe cells, in the order in which they are tried.
         device: Where to compute.
         threads: Photos at a time, where the device is the CPU.
+        proposals: Places by photo that are looked at closely as well.
 
     Returns:
         One answer a row, and what the photos with known position taught.
@@ -63,7 +66,8 @@ def locate_all(
 
     workers = threads if device.type == "cpu" else 1
     paths = photos["path"].tolist()
-    answers = _locate(localizer(references), paths, workers, "locate")
+    near = [(proposals or {}).get(name, ()) for name in photos["photo"]]
+    answers = _locate(localizer(references), paths, workers, "locate", near)
     if cfg.joint:
         answers = _jointly(photos, answers, references[0], localizer, workers)
     calibration = calibrate(answers, photos)
@@ -77,14 +81,20 @@ def measures_of(photos: pd.DataFrame) -> tuple[int, float]:
     return side, float(scale.median()) if len(scale) else 1.0
 
 
-def _locate(localizer: Localizer, paths: list[str], workers: int, title: str) -> list[Answer]:
-    """Return the answers of photos, in order."""
+def _locate(
+    localizer: Localizer,
+    paths: list[str],
+    workers: int,
+    title: str,
+    near: Sequence[Sequence[Proposal]] | None = None,
+) -> list[Answer]:
+    """Return the answers of photos, in order; `near` holds the proposals of each."""
 
-    def one(path: str) -> Answer:
-        return localizer.locate(read_picture(path))
+    def one(path: str, proposals: Sequence[Proposal]) -> Answer:
+        return localizer.locate(read_picture(path), proposals)
 
     with ThreadPoolExecutor(workers) as pool:
-        done: Iterable[Answer] = pool.map(one, paths)
+        done: Iterable[Answer] = pool.map(one, paths, near or [()] * len(paths))
         return list(tqdm(done, total=len(paths), desc=title, unit="photo", disable=None))
 
 

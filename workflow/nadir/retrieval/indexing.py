@@ -65,6 +65,21 @@ def index_places(
         log.info("%s, %s: %d images of %d places", *line)
 
 
+def raw_files_of(dataset: PlacesDataset) -> list[str]:
+    """Return all files of a dataset in a folder that its image table depends on, sorted.
+
+    Raises:
+        InputError: When the folder does not have the layout, or a file is not there.
+    """
+    assert dataset.folder is not None
+    top = Path(dataset.folder)
+    files = {str(one.path) for one in _listed(dataset, dataset.folder)}
+    if dataset.lists is not None:
+        lists = dataset.lists.model_dump(include={"train", "validation", "test"}).values()
+        files |= {str(top / name) for name in lists if name}
+    return sorted(files | ({dataset.coordinates} if dataset.coordinates else set()))
+
+
 def _listed(dataset: PlacesDataset, folder: str) -> list[Listed]:
     """List a folder in its layout; of all views, the two of the dataset."""
     if dataset.layout == "flat":
