@@ -126,7 +126,7 @@ def bomb(side=60_000):
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
-def wait_for(client, job, states=("done", "failed", "cancelled"), seconds=30.0):
+def wait_for(client, job, states=("done", "failed", "cancelled"), seconds=120.0):
     """Ask for a job until it is in one of some states, and return it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

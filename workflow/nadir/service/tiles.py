@@ -39,6 +39,7 @@ DEEPEST = 30
 """Deepest level of tiles in Web Mercator that is answered."""
 
 _UNAIDED = 4096  # side up to which tiles are read without overviews
+_COARSEST = 1024  # side that the coarsest overview may have
 _FADE = 50  # level from which the color ramp is opaque
 _KEPT = 6  # images whose overviews stay in memory
 
@@ -104,7 +105,7 @@ def add_overviews(path: Path) -> None:
     virtual = path.with_name(f".{path.name}.vrt")
     made = path.with_name(f"{virtual.name}.ovr")
     remove_path(made)
-    factors = [2**power for power in range(2, 2 + math.ceil(math.log2(side / 1024)))]
+    factors = [2**power for power in range(2, 2 + math.ceil(math.log2(side / _COARSEST)))]
     try:
         with write_faults(path), gdal_write_faults(beside, made, room):
             rasterio.shutil.copy(str(path), str(virtual), driver="VRT")
