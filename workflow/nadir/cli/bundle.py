@@ -9,6 +9,7 @@ from nadir.cli.bundles import open_model
 from nadir.errors import InputError, sentences
 from nadir.learn.export_check import Finding, check_bundle
 
+_LOCALIZER = "localizer.json"
 _MARKS = {"ok": "ok", "fault": "FAULT", "none": "-", "unchecked": "?"}
 
 
@@ -38,11 +39,11 @@ def run(options: argparse.Namespace) -> None:
 
 def _findings(folder: Path) -> list[Finding]:
     """Return what is known of a folder: a bundle's files, or a localiser's parts."""
-    from nadir.localization.export_deployment import FILE, check_deployment, descriptor_folder
-
     try:
-        if not (folder / FILE).is_file():
+        if not (folder / _LOCALIZER).is_file():
             return check_bundle(folder, open_model)
+        from nadir.localization.export_deployment import check_deployment, descriptor_folder
+
         findings = check_deployment(folder)
         part = descriptor_folder(folder) if findings[0].state == "ok" else None
         return findings + (check_bundle(part, open_model) if part else [])

@@ -21,23 +21,24 @@ def open_model(folder: Path, ground: Ground | None = None, threads: int = 1) -> 
     Raises:
         InputError: When it cannot be read, or is of a task that is not known here.
     """
-    from nadir.localization import descriptor_fit, export, regression_fit
     from nadir.segmentation import describe
-    from nadir.segmentation.export import segmentation_exportable
 
-    openers: dict[str, Callable[[], Exportable]] = {
-        **dict.fromkeys(
-            describe.TASKS,
-            lambda: segmentation_exportable(folder, ground=ground, threads=threads),
-        ),
-        descriptor_fit.TASK: lambda: export.descriptor_exportable(folder, ground, threads),
-        regression_fit.TASK: lambda: export.regression_exportable(folder, ground, threads),
-    }
     task = load_description(folder).get("task")
+    if task in describe.TASKS:
+        from nadir.segmentation.export import segmentation_exportable
+
+        return segmentation_exportable(folder, ground=ground, threads=threads)
+    # Imported for its own models alone: these libraries take ten seconds to start.
+    from nadir.localization import descriptor_fit, export, regression_fit
+
+    openers: dict[str, Callable[[Path, Ground | None, int], Exportable]] = {
+        descriptor_fit.TASK: export.descriptor_exportable,
+        regression_fit.TASK: export.regression_exportable,
+    }
     if task not in openers:
         raise InputError(
             folder / DESCRIPTION,
             f"models for {task!r} are not known here",
-            f"Give a bundle for one of: {', '.join(openers)}.",
+            f"Give a bundle for one of: {', '.join([describe.TASK, *openers])}.",
         )
-    return openers[task]()
+    return openers[task](folder, ground, threads)

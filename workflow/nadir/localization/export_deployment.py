@@ -11,8 +11,6 @@ from nadir.learn.export_check import Finding
 from nadir.localization.deployment import FILE, load_localizer
 from nadir.localization.references import Reference
 
-__all__ = ["FILE", "check_deployment", "descriptor_folder"]
-
 
 def descriptor_folder(folder: str | os.PathLike[str]) -> Path | None:
     """Return the bundle of the descriptor that a sound `localizer.json` names, if it names one."""
@@ -21,7 +19,7 @@ def descriptor_folder(folder: str | os.PathLike[str]) -> Path | None:
 
 
 def check_deployment(folder: str | os.PathLike[str]) -> list[Finding]:
-    """Check a localiser's parts, the descriptor's bundle but for its weights excepted.
+    """Check a localiser's file, its references, and that its descriptor can be read.
 
     Args:
         folder: An experiment's folder with `localizer.json`.
