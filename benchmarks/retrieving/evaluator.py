@@ -71,7 +71,9 @@ def loop(queries: Images, gallery: Images) -> tuple[dict[str, float], np.ndarray
     labels = np.asarray(gallery.places)
     curve = torch.zeros(len(labels), dtype=torch.int32)
     precision = np.zeros(len(wanted))
-    for k, (feature, place) in enumerate(zip(wanted, np.asarray(queries.places), strict=True)):
+    places = np.asarray(queries.places)
+    for k in range(len(wanted)):
+        feature, place = wanted[k], places[k]
         scores = torch.mm(kept, feature.view(-1, 1)).squeeze(1).numpy()
         order = np.argsort(scores)[::-1]
         good, junk = np.argwhere(labels == place), np.argwhere(labels == -1)
@@ -81,6 +83,8 @@ def loop(queries: Images, gallery: Images) -> tuple[dict[str, float], np.ndarray
         hits = np.argwhere(np.isin(order, good)).flatten()
         one = torch.zeros(len(labels), dtype=torch.int32)
         one[hits[0] :] = 1
+        if one[0] == -1:  # its mark of a query without a match
+            continue
         curve = curve + one
         for i, hit in enumerate(hits):
             left = i / hit if hit else 1.0

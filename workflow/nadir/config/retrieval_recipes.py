@@ -30,7 +30,13 @@ RETRIEVAL_RECIPES: dict[str, dict[str, Any]] = {
         },
     },
     "nadir_retrieval": {
-        "model": {"name": "shared_encoder", "encoder": LIGHT, "width": 16, "size": 96},
+        "model": {
+            "name": "shared_encoder",
+            "encoder": LIGHT,
+            "width": 16,
+            "size": 64,
+            "statistics": True,
+        },
         "train": {
             "epochs": 200,
             "batch_size": 64,
@@ -38,7 +44,7 @@ RETRIEVAL_RECIPES: dict[str, dict[str, Any]] = {
             "optimizer": {"name": "adamw", "learning_rate": 2e-3, "weight_decay": 0.05},
             "scheduler": {"name": "cosine", "warmup": 2},
             "augment": {
-                "turn": 20.0,
+                "turn": 10.0,
                 "turn_together": 180.0,
                 "flip": "together",
                 "zoom": 1.2,

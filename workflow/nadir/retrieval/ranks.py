@@ -8,6 +8,7 @@ scores, several are looked up in the sorted scores.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -116,23 +117,52 @@ def rank_matches(blocks: Iterable[Block], truth: Truth) -> Ranks:
     sizes = np.append(np.diff(truth.starts), 0)  # the last is for queries without a place: -1
     starts = np.concatenate([[0], np.cumsum(sizes[truth.code])]).astype(np.int64)
     positions = np.empty(starts[-1], np.int64)
-    for rows, scores in blocks:
-        # Sorting scores (not images) is vectorized, and pays where several matches look into it.
-        several = np.flatnonzero(sizes[truth.code[rows]] > 1)
-        ordered = np.sort(scores[several] if len(several) < len(scores) else scores, axis=1)
-        place = np.full(len(scores), -1, np.int64)
-        place[several] = np.arange(len(several))
-        _count_better(
-            scores,
-            ordered,
-            place,
-            truth.code[rows],
-            truth.starts,
-            truth.members,
-            starts[rows.start : rows.stop + 1],
-            positions,
-        )
+    workers = numba.get_num_threads()
+    with ThreadPoolExecutor(workers) as pool:
+        for rows, scores in blocks:
+            step = -(-len(scores) // workers)
+            parts = [slice(k, min(k + step, len(scores))) for k in range(0, len(scores), step)]
+            jobs = [
+                pool.submit(
+                    _rank_rows,
+                    scores[part],
+                    truth,
+                    sizes,
+                    starts[rows.start + part.start : rows.start + part.stop + 1],
+                    truth.code[rows][part],
+                    positions,
+                )
+                for part in parts
+            ]
+            for job in jobs:
+                job.result()
     return Ranks(starts, positions, truth.images, truth.images + truth.junk)
+
+
+def _rank_rows(
+    scores: NDArray[np.float32],
+    truth: Truth,
+    sizes: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    code: NDArray[np.int64],
+    positions: NDArray[np.int64],
+) -> None:
+    """Write the positions of the matches of some queries; all of it runs without the GIL.
+
+    Args:
+        scores: float32 (queries, gallery).
+        truth: The matches.
+        sizes: Images of each group, and 0 for queries without one.
+        starts: Where the positions of each query begin.
+        code: Group of each query, or -1.
+        positions: What is written.
+    """
+    # Sorting scores (not images) is vectorized, and pays where several matches look into it.
+    several = np.flatnonzero(sizes[code] > 1)
+    ordered = np.sort(scores[several] if len(several) < len(scores) else scores, axis=1)
+    place = np.full(len(scores), -1, np.int64)
+    place[several] = np.arange(len(several))
+    _count_better(scores, ordered, place, code, truth.starts, truth.members, starts, positions)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -174,13 +204,16 @@ def _count_better(
 
 @numba.njit(nogil=True, cache=True)
 def _better_by_counting(line: NDArray[np.float32], match: int) -> int:
-    """Return how many of a ranking come before one image."""
+    """Return how many of a ranking come before one image.
+
+    Slices, not indices: what is known to lie inside the array is compared 16 at a time.
+    """
     score = line[match]
     count = 0
-    for j in range(match):
-        count += line[j] >= score
-    for j in range(match + 1, len(line)):
-        count += line[j] > score
+    for value in line[:match]:
+        count += value >= score
+    for value in line[match + 1 :]:
+        count += value > score
     return count
 
 
