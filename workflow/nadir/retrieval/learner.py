@@ -52,7 +52,7 @@ class PlacePictures:
 
 
 class PlaceBatches:
-    """The batches of an epoch; see `nadir.learn.learner.Batches`.
+    """The batches of an epoch; see `nadir.learn.learner.Batches`. A sample is a picture.
 
     Args:
         data: The pictures of the places.
@@ -80,11 +80,7 @@ class PlaceBatches:
         """Choose the epoch that the next iteration shows."""
         self.epoch = epoch
         self._batches = self._plan(epoch)
-
-    @property
-    def samples(self) -> int:
-        """Pictures that an epoch shows."""
-        return sum(batch.size for batch in self._batches)
+        self.samples = sum(batch.size for batch in self._batches)
 
     def __len__(self) -> int:
         return len(self._batches)

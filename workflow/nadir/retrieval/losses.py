@@ -63,7 +63,7 @@ class RetrievalLoss(nn.Module):
 
     def total(self, terms: dict[str, Tensor]) -> Tensor:
         """Return the weighted sum of the terms."""
-        return torch.stack([self.cfg.terms[name] * terms[name] for name in self.cfg.terms]).sum()  # type: ignore[index]
+        return torch.stack([self.cfg.terms[name] * terms[name] for name in self.cfg.terms]).sum()
 
     def _instance(self, features: Tensor, places: Tensor) -> Tensor:
         """Return the cross-entropy over the training places, summed over the views."""
