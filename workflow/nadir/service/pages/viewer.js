@@ -141,6 +141,18 @@ export class Viewer {
     this.flight = requestAnimationFrame(glide);
   }
 
+  /** Move so that a box of the raster is seen with its surroundings, if it is not. */
+  reveal(left, top, right, bottom) {
+    const { margin, canvas } = this;
+    const [x0, y0] = this.toView(left, top);
+    const [x1, y1] = this.toView(right, bottom);
+    const seen = x0 >= margin.left && y0 >= margin.top
+      && x1 <= canvas.clientWidth - margin.right && y1 <= canvas.clientHeight - margin.bottom;
+    if (seen && Math.max(x1 - x0, y1 - y0) > 24) return;
+    const room = 2 * Math.max(right - left, bottom - top);
+    this.lookAt(left - room, top - room, right + room, bottom + room);
+  }
+
   stop() {
     if (this.flight !== null) cancelAnimationFrame(this.flight);
     this.flight = null;
