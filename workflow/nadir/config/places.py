@@ -41,7 +41,7 @@ class PlacesConfig(ConfigModel):
     drone: int = Field(default=12, ge=1, le=999)
     """Images of each place by the drone, which circles it while it descends."""
 
-    rounds: float = Field(default=3.0, ge=0, le=20)
+    rounds: float = Field(default=2.6, ge=0, le=20)
     """How often it circles the place."""
 
     heights_m: tuple[float, float] = (45.0, 130.0)

@@ -1,136 +1,192 @@
-"""Compiled kernels of perspective views: rays through a relief, and what they see of walls."""
+"""Compiled kernel of perspective views: rays through a relief, to what they meet first.
+
+Rays go from cell to cell (J. Amanatides and A. Woo, "A fast voxel traversal algorithm for ray
+tracing", 1987) and leap over blocks of cells that they pass above. Walls and roofs are those of the
+buildings' tables, not of the raster, so that their edges are sharp at any distance.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from nadir.simulate.buildings import BAX, BAY, BCOS, BSIN, BX, BY, HEIGHT, METAL, ROOF
+from nadir.simulate.buildings import (
+    BAX,
+    BAY,
+    BCOS,
+    BSIN,
+    BX,
+    BY,
+    COURT_U,
+    COURT_V,
+    HEIGHT,
+)
+from nadir.simulate.facade import crown_color, ground_color, trunk_color, wall_color
+from nadir.simulate.grid_sampling import blend, sample
 from nadir.simulate.noise import draw, hash_cell
+from nadir.simulate.surface import half_span, roof_rise
 
 SKY, GROUND, ROOF_TOP, WALL, CROWN, TRUNK = range(6)
 """What a pixel of a view shows."""
 
-_CLEARANCE = 0.3  # share of a tree's height below its crown
-_SHRUB = 2.5  # lower growth reaches down to the ground, in metres
-_STOREY, _BAY = 3.0, 2.6  # in metres
-_AMBIENT = 0.52
-_GRAIN_TAG, _LEAF_TAG = 731, 733
+BLOCK = 16
+"""Side in cells of the blocks of `relief.Relief.peak`."""
+
+_NEAR = 45.0  # leaves are drawn one by one up to this distance, in metres
+_LEAF_TAG = 733
+_DEEPEST = 6.0  # how far walls go down below a building's floor, in metres
 
 
 @njit(cache=True, nogil=True)
-def _wall_color(building, h, u, v, above, sun, out):
-    """Write the color of a spot on a wall, 0..255.
+def _roof_above(building, rise, u, v):
+    """Return the height (m) of a roof above its building's floor; negative off it."""
+    inner_u, inner_v = building[BAX] - abs(u), building[BAY] - abs(v)
+    inner = min(inner_u, inner_v)
+    if building[COURT_U] > 0.0:
+        court = max(abs(u) - building[COURT_U], abs(v) - building[COURT_V])
+        if inner < 0.0 or court < 0.0:
+            return -1e9
+        across = half_span(building) - min(inner, court)
+    else:
+        if inner < 0.0:
+            return -1e9
+        across = v if building[BAX] >= building[BAY] else u
+    return building[HEIGHT] - rise * min(abs(across) / half_span(building), 1.0)
+
+
+@njit(cache=True, nogil=True)
+def _crossing(position, rate, half):
+    """Return when a coordinate enters and leaves (-half, half), and the side that it enters by."""
+    if rate == 0.0:
+        return (-np.inf, np.inf) if abs(position) < half else (np.inf, -np.inf)
+    a, b = (-half - position) / rate, (half - position) / rate
+    return (a, b) if a < b else (b, a)
+
+
+@njit(cache=True, nogil=True)
+def _meet_building(building, h, level, eye, ray, first, last, out):
+    """Return where a ray meets a building between two lengths: (length or inf, is a wall).
 
     Args:
         building: Its row.
         h: Its hash.
-        u: Position along its first axis from its center, in metres.
-        v: Along the second.
-        above: Height above the ground in metres.
-        sun: Unit vector to the sun: east, south, up.
-        out: (3,) float64, written.
+        level: Height of its floor above the sea.
+        eye: Where the ray starts.
+        ray: Its direction.
+        first: Length from which on to look, a little before the cell.
+        last: Length at which the ray leaves the cell.
+        out: (4,) float64, written: position along both axes, height above the floor, 1 where the
+            wall faces along the first axis.
     """
-    ax, ay = building[BAX], building[BAY]
-    on_u = ax - abs(u) < ay - abs(v)
-    along = v + ay if on_u else u + ax
-    length = 2.0 * (ay if on_u else ax)
-    sign = 1.0 if (u if on_u else v) > 0 else -1.0
-    east = sign * (building[BCOS] if on_u else -building[BSIN])
-    south = sign * (building[BSIN] if on_u else building[BCOS])
-    hall = building[ROOF] == METAL or max(ax, ay) > 15.0
-    shade = 0.75 + 0.25 * draw(h, 71)
-    warm = draw(h, 72)
-    out[0], out[1], out[2] = (
-        232.0 * shade,
-        (222.0 - 34.0 * warm) * shade,
-        (205.0 - 75.0 * warm) * shade,
-    )
-    if hall:
-        tone = 0.62 + 0.3 * draw(h, 73)
-        out[0], out[1], out[2] = 196.0 * tone, 202.0 * tone, 208.0 * tone
-    light = _AMBIENT + (1.0 - _AMBIENT) * max(east * sun[0] + south * sun[1], 0.0) / max(
-        np.hypot(sun[0], sun[1]), 0.2
-    )
-    bays = max(np.floor(length / (2.0 * _BAY if hall else _BAY)), 1.0)
-    width = length / bays
-    bay, at = np.floor(along / width), along / width - np.floor(along / width)
-    storey, up = np.floor(above / _STOREY), above / _STOREY - np.floor(above / _STOREY)
-    face = np.int64(2 * on_u + (sign > 0))
-    g = hash_cell(np.int64(bay) + 64 * face, np.int64(storey), 735, h)
-    if hall and storey == 0 and draw(g, 1) < 0.25 and 0.15 < at < 0.85:
-        for band in range(3):
-            out[band] *= 0.55  # gates
-    elif not hall and storey == 0 and draw(g, 2) < 0.2 and 0.32 < at < 0.68 and up < 0.72:
-        out[0], out[1], out[2] = 96.0, 66.0, 48.0  # doors
-    elif draw(g, 3) < (0.25 if hall else 0.85) and 0.28 < at < 0.72 and 0.32 < up < 0.78:
-        if at < 0.32 or at > 0.68 or up < 0.36 or up > 0.74 or 0.485 < at < 0.515:
-            for band in range(3):
-                out[band] = 0.5 * out[band] + 105.0  # frames
+    cos, sin = building[BCOS], building[BSIN]
+    px, py = eye[0] - building[BX], eye[1] - building[BY]
+    u0, v0 = px * cos + py * sin, py * cos - px * sin
+    du, dv = ray[0] * cos + ray[1] * sin, ray[1] * cos - ray[0] * sin
+    enter_u, leave_u = _crossing(u0, du, building[BAX])
+    enter_v, leave_v = _crossing(v0, dv, building[BAY])
+    enter, leave = max(enter_u, enter_v), min(leave_u, leave_v)
+    if leave <= enter or leave < first or enter > last:
+        return np.inf, False
+    rise = roof_rise(building, h)
+    inside = 1e-7 * (leave - enter)
+    if enter >= first:
+        t = enter + inside
+        above = eye[2] + t * ray[2] - level
+        u, v = u0 + t * du, v0 + t * dv
+        if -_DEEPEST < above < _roof_above(building, rise, u, v):
+            out[0], out[1], out[2], out[3] = u, v, above, 1.0 if enter_u > enter_v else 0.0
+            return enter, True
+    low, high = max(first, enter + inside), min(last, leave - inside)
+    u, v = u0 + high * du, v0 + high * dv
+    if high <= low or eye[2] + high * ray[2] - level > _roof_above(building, rise, u, v):
+        return np.inf, False
+    for _ in range(12):
+        mid = 0.5 * (low + high)
+        if eye[2] + mid * ray[2] - level < _roof_above(
+            building, rise, u0 + mid * du, v0 + mid * dv
+        ):
+            high = mid
         else:
-            glass = 0.6 + 0.5 * draw(g, 4)
-            out[0], out[1], out[2] = 62.0 * glass, 78.0 * glass, 96.0 * glass
-    for band in range(3):
-        out[band] *= light * (0.93 + 0.07 * min(above / 1.5, 1.0))
+            low = mid
+    u, v = u0 + high * du, v0 + high * dv
+    above = eye[2] + high * ray[2] - level
+    to_u, to_v = abs(u) - building[COURT_U], abs(v) - building[COURT_V]
+    out[0], out[1], out[2], out[3] = u, v, above, 1.0 if to_u > to_v else 0.0
+    return high, above < _roof_above(building, rise, u, v) - 0.05
 
 
 @njit(cache=True, nogil=True)
-def _enter_wall(building, x, y, dx, dy, back):
-    """Return the position (x, y) where a ray crossed the outline of a building, just before."""
-    c, s = building[BCOS], building[BSIN]
-    px, py = x - building[BX], y - building[BY]
-    u, v = px * c + py * s, py * c - px * s
-    du, dv = dx * c + dy * s, dy * c - dx * s
-    best = 0.0
-    for value, rate, half in ((u, du, building[BAX]), (v, dv, building[BAY])):
-        if rate != 0.0:
-            # The side through which the ray came in lies behind, within one cell.
-            t = (value - (half if rate < 0 else -half)) / rate
-            if 0.0 < t <= back and t > 0.0 and (best == 0.0 or t < best):
-                best = t
-    return x - best * dx, y - best * dy
+def _meet_ground(ground, x0, y0, step, eye, ray, first, last):
+    """Return the length at which a ray goes below the ground between two lengths, or inf."""
+    low, high = first, last
+    if eye[2] + high * ray[2] > blend(
+        ground, (eye[1] + high * ray[1] - y0) / step, (eye[0] + high * ray[0] - x0) / step
+    ):
+        return np.inf
+    for _ in range(14):
+        mid = 0.5 * (low + high)
+        row, column = (eye[1] + mid * ray[1] - y0) / step, (eye[0] + mid * ray[0] - x0) / step
+        if eye[2] + mid * ray[2] > blend(ground, row, column):
+            low = mid
+        else:
+            high = mid
+    return high
 
 
 @njit(cache=True, nogil=True)
-def _sample(color, row, column, out):
-    """Write the color at a continuous position (pixel centers at halves), bilinear."""
-    rows, columns = color.shape[0], color.shape[1]
-    fr = min(max(row - 0.5, 0.0), rows - 1.001)
-    fc = min(max(column - 0.5, 0.0), columns - 1.001)
-    r, c = np.int64(fr), np.int64(fc)
-    a, b = fr - r, fc - c
-    for band in range(3):
-        top = (1.0 - b) * color[r, c, band] + b * color[r, c + 1, band]
-        low = (1.0 - b) * color[r + 1, c, band] + b * color[r + 1, c + 1, band]
-        out[band] = (1.0 - a) * top + a * low
+def _meet_crown(
+    ground, crown, floor, trunk, x0, y0, step, eye, ray, first, last, fine
+):  # fmt: skip
+    """Return where a ray meets a tree between two lengths: (length or inf, is a trunk)."""
+    pace = 0.12 if fine else 0.6 * step
+    count = min(np.int64(np.ceil((last - first) / pace)), 64)
+    for k in range(count):
+        t = first + (k + 0.5) / count * (last - first)
+        x, y, z = eye[0] + t * ray[0], eye[1] + t * ray[1], eye[2] + t * ray[2]
+        row, column = (y - y0) / step, (x - x0) / step
+        above = z - blend(ground, row, column)
+        if above < 0.0:
+            return np.inf, False
+        r = min(max(np.int64(row), 0), crown.shape[0] - 1)
+        c = min(max(np.int64(column), 0), crown.shape[1] - 1)
+        if trunk[r, c] and above < floor[r, c] + 0.5:
+            return t, True
+        tall = blend(crown, row, column)
+        if above >= tall:
+            continue
+        inside = min(tall - above, above - blend(floor, row, column) + 0.02)
+        if inside <= 0.0:
+            continue
+        if not fine:
+            return t, False
+        # Leaves hide what lies deep inside a crown and show gaps at its rim.
+        rough = min(0.45, 0.16 * tall)
+        g = hash_cell(
+            np.int64(np.floor(x / 0.16)), np.int64(np.floor(y / 0.16)),
+            _LEAF_TAG + np.int64(np.floor(z / 0.16)), np.uint64(0),
+        )  # fmt: skip
+        if inside > rough * draw(g, 1):
+            return t, False
+    return np.inf, False
 
 
 @njit(cache=True, nogil=True)
-def _grain(x, y, size):
-    """Return noise in -1..1 of cells of `size` metres."""
-    return 2.0 * draw(
-        hash_cell(np.int64(np.floor(x / size)), np.int64(np.floor(y / size)), _GRAIN_TAG,
-                  np.uint64(0)), 1
-    ) - 1.0  # fmt: skip
+def _exit(position, rate, low, high):
+    """Return how much further a ray goes until a coordinate leaves an interval, at least 0.
 
-
-@njit(cache=True, nogil=True)
-def _ground_height(ground, row, column):
-    """Return the height of the ground at a continuous position, bilinear."""
-    rows, columns = ground.shape
-    fr = min(max(row - 0.5, 0.0), rows - 1.001)
-    fc = min(max(column - 0.5, 0.0), columns - 1.001)
-    r, c = np.int64(fr), np.int64(fc)
-    a, b = fr - r, fc - c
-    top = (1.0 - b) * ground[r, c] + b * ground[r, c + 1]
-    low = (1.0 - b) * ground[r + 1, c] + b * ground[r + 1, c + 1]
-    return (1.0 - a) * top + a * low
+    Rays along a border would crawl: what changes by less than a micrometre a kilometre rests.
+    """
+    if rate > 1e-9:
+        return max((high - position) / rate, 0.0)
+    if rate < -1e-9:
+        return max((low - position) / rate, 0.0)
+    return np.inf
 
 
 @njit(cache=True, nogil=True)
 def cast(
-    x0, y0, step, color, ground, height, owner, trunk, cover, buildings, hashes,
-    eye, rays, sun, tallest, travelled, image, depth, kind, seen,
+    x0, y0, step, color, leaves, ground, crown, floor, owner, trunk, cover, top, peak,
+    buildings, hashes, levels, eye, rays, sun, travelled, image, depth, kind, seen,
 ):  # fmt: skip
     """Carry rays on through one relief; those that hit something are colored, in place.
 
@@ -139,17 +195,21 @@ def cast(
         y0: North edge.
         step: Size of a cell.
         color: Colors from above.
+        leaves: Colors of crowns.
         ground: Heights of the ground.
-        height: Heights of roofs and crowns above it.
+        crown: Heights of crowns above it.
+        floor: Heights of their lower side.
         owner: Rows of buildings.
         trunk: Trunks.
         cover: Land cover.
+        top: Heights that nothing near a cell exceeds.
+        peak: The same by blocks.
         buildings: The buildings.
         hashes: Their hashes.
+        levels: Heights of their floors.
         eye: (3,) float64 position of the camera: east, south, height above the sea.
         rays: (rows, columns, 3) float64 directions: east, south, up; of unit length.
         sun: (3,) unit vector to the sun.
-        tallest: Height above the sea that nothing in the relief exceeds.
         travelled: (rows, columns) float64 length that each ray has gone already; updated.
         image: (rows, columns, 3) float32, 0..255, written where a ray hits.
         depth: (rows, columns) float32, written likewise: distance in metres.
@@ -157,94 +217,86 @@ def cast(
         seen: (rows, columns) uint8, written likewise: land cover of the ground there.
     """
     rows, columns = ground.shape
-    out = np.zeros(3)
+    lowest, highest = np.float64(ground.min()) - 1.0, np.float64(top.max())
+    mid = rays[rays.shape[0] // 2]
+    pixel = 2.0 * np.sqrt(((mid[1] - mid[0]) ** 2).sum())
+    out, spot = np.zeros(3), np.zeros(4)
     for i in range(rays.shape[0]):
         for j in range(rays.shape[1]):
             if kind[i, j] != SKY:
                 continue
-            dx, dy, dz = rays[i, j, 0], rays[i, j, 1], rays[i, j, 2]
+            ray = rays[i, j]
+            dx, dy, dz = ray[0], ray[1], ray[2]
             flat = max(np.hypot(dx, dy), 1e-9)
+            small = 1e-6 * step / max(flat, 1e-3)
+            end = (lowest - eye[2]) / dz if dz < 0.0 else np.inf
             t = travelled[i, j]
-            stride = 0.5 * step / flat
-            last_r, last_c = -1, -1
             while True:
-                t += stride * (1.0 if t * flat < 400.0 * step else 1.5)
                 x, y, z = eye[0] + t * dx, eye[1] + t * dy, eye[2] + t * dz
                 column, row = (x - x0) / step, (y - y0) / step
                 if row < 0.0 or column < 0.0 or row >= rows or column >= columns:
                     break
-                if dz >= 0.0 and z > tallest:
+                if (dz >= 0.0 and z > highest) or t >= end:
                     t = np.inf
                     break
                 r, c = np.int64(row), np.int64(column)
-                base = _ground_height(ground, row, column)
-                above = z - base
-                if above <= 0.0:
-                    # Back to the surface, so that near ground shows no steps.
-                    low, high = t - stride * 1.5, t
-                    for _ in range(8):
-                        mid = 0.5 * (low + high)
-                        mr = (eye[1] + mid * dy - y0) / step
-                        mc = (eye[0] + mid * dx - x0) / step
-                        if eye[2] + mid * dz > _ground_height(ground, mr, mc):
-                            low = mid
-                        else:
-                            high = mid
-                    t = high
-                    x, y = eye[0] + t * dx, eye[1] + t * dy
-                    row, column = (y - y0) / step, (x - x0) / step
-                    r = min(max(np.int64(row), 0), rows - 1)
-                    c = min(max(np.int64(column), 0), columns - 1)
-                    _sample(color, row, column, out)
-                    near = max(0.0, 1.0 - t / 60.0)
-                    rough = 1.0 + near * (0.07 * _grain(x, y, 0.09) + 0.06 * _grain(x, y, 0.31))
-                    for band in range(3):
-                        image[i, j, band] = out[band] * rough
-                    kind[i, j], depth[i, j], seen[i, j] = GROUND, t, cover[r, c]
-                    break
-                tall = height[r, c]
-                if above < tall:
-                    k = owner[r, c]
-                    if k >= 0:
-                        b = buildings[k]
-                        came_in = last_r < 0 or owner[last_r, last_c] != k
-                        if came_in and above < b[HEIGHT]:
-                            wx, wy = _enter_wall(b, x, y, dx / flat, dy / flat, 2.0 * step)
-                            px, py = wx - b[BX], wy - b[BY]
-                            u = px * b[BCOS] + py * b[BSIN]
-                            v = py * b[BCOS] - px * b[BSIN]
-                            _wall_color(b, hashes[k], u, v, above, sun, out)
-                            kind[i, j] = WALL
-                        else:
-                            _sample(color, row, column, out)
-                            kind[i, j] = ROOF_TOP
-                    else:
-                        free = 0.0 if tall < _SHRUB else _CLEARANCE * tall
-                        if above < free:
-                            if not trunk[r, c]:
-                                last_r, last_c = r, c
-                                continue
-                            tone = 0.75 + 0.4 * _grain(x, z, 0.15)
-                            out[0], out[1], out[2] = 84.0 * tone, 70.0 * tone, 56.0 * tone
-                            kind[i, j] = TRUNK
-                        else:
-                            # Leaves are sparse at the rim of a crown.
-                            g = hash_cell(
-                                np.int64(np.floor(x / 0.3)), np.int64(np.floor(y / 0.3)),
-                                _LEAF_TAG + np.int64(np.floor(z / 0.3)), np.uint64(0),
-                            )  # fmt: skip
-                            if tall - above < 0.5 and draw(g, 1) < 0.4:
-                                last_r, last_c = r, c
-                                continue
-                            _sample(color, row, column, out)
-                            light = 0.55 + 0.45 * (above - free) / max(tall - free, 0.1)
-                            light *= 0.78 + 0.44 * draw(g, 2)
-                            for band in range(3):
-                                out[band] *= light
-                            kind[i, j] = CROWN
-                    for band in range(3):
-                        image[i, j, band] = out[band]
-                    depth[i, j], seen[i, j] = t, cover[r, c]
-                    break
-                last_r, last_c = r, c
+                br, bc = r // BLOCK, c // BLOCK
+                leave = min(
+                    _exit(x, dx, x0 + bc * BLOCK * step, x0 + (bc + 1) * BLOCK * step),
+                    _exit(y, dy, y0 + br * BLOCK * step, y0 + (br + 1) * BLOCK * step),
+                )
+                high = np.float64(peak[br, bc])
+                if min(z, z + leave * dz) > high:
+                    t += leave + small
+                    continue
+                if dz < 0.0 and z > high + small:
+                    t = (high - eye[2]) / dz + small
+                    continue
+                leave = min(
+                    _exit(x, dx, x0 + c * step, x0 + (c + 1) * step),
+                    _exit(y, dy, y0 + r * step, y0 + (r + 1) * step),
+                )
+                last = min(t + leave, end)
+                if min(z, eye[2] + last * dz) > top[r, c]:
+                    t = last + small
+                    continue
+                best, what = np.inf, SKY
+                k = owner[r, c]
+                if k >= 0:
+                    best, wall = _meet_building(
+                        buildings[k], hashes[k], levels[k], eye, ray,
+                        t - 2.0 * step / max(flat, 0.05), last, spot,
+                    )  # fmt: skip
+                    what = WALL if wall else ROOF_TOP
+                at = _meet_ground(ground, x0, y0, step, eye, ray, t, last)
+                if at < best:
+                    best, what = at, GROUND
+                if crown[r, c] > 0.0 or trunk[r, c]:
+                    at, wood = _meet_crown(
+                        ground, crown, floor, trunk, x0, y0, step, eye, ray, t, last,
+                        t < _NEAR and step < 2.0,
+                    )  # fmt: skip
+                    if at < best:
+                        best, what = at, TRUNK if wood else CROWN
+                if what == SKY or best == np.inf:
+                    t = last + small
+                    continue
+                x, y, z = eye[0] + best * dx, eye[1] + best * dy, eye[2] + best * dz
+                row, column = (y - y0) / step, (x - x0) / step
+                if what == WALL:
+                    wall_color(buildings[k], hashes[k], spot, sun, out)
+                elif what == CROWN:
+                    above = z - blend(ground, row, column)
+                    sample(leaves, row, column, out)
+                    crown_color(x, y, z, above, crown[r, c], floor[r, c], best, out)
+                elif what == TRUNK:
+                    trunk_color(x, y, z, out)
+                else:
+                    sample(color, row, column, out)
+                    if what == GROUND:
+                        ground_color(x, y, cover[r, c], pixel * best, step, out)
+                for band in range(3):
+                    image[i, j, band] = out[band]
+                kind[i, j], depth[i, j], seen[i, j] = what, best, cover[r, c]
+                break
             travelled[i, j] = t

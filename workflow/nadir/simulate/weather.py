@@ -13,7 +13,8 @@ _CLOUD_SIZE = 150.0  # wavelength of the largest swellings of a cloud in photo p
 
 
 @njit(cache=True, nogil=True)
-def _swellings(rows, columns, step, x, y, size, seed):
+def swellings(rows, columns, step, x, y, size, seed):
+    """Return (rows, columns) float32 noise of which clouds are made, of wavelength `size`."""
     out = np.empty((rows, columns), np.float32)
     for r in range(rows):
         for c in range(columns):
@@ -51,9 +52,9 @@ def cloud_layers(
     n = -(-side // _COARSE)
     size = _CLOUD_SIZE * 0.5 / pixel * (1.0 + side / 512.0)
     mixed = np.uint64(seed)
-    field = _swellings(n, n, float(_COARSE), 0.0, 0.0, size, mixed)
+    field = swellings(n, n, float(_COARSE), 0.0, 0.0, size, mixed)
     level = float(np.quantile(field, 1.0 - cover))
-    moved = _swellings(n, n, float(_COARSE), -shift[0], -shift[1], size, mixed)
+    moved = swellings(n, n, float(_COARSE), -shift[0], -shift[1], size, mixed)
     layers = (
         _ramp(field, level - 0.16, level + 0.2),
         _ramp(moved, level - 0.1, level + 0.3),
