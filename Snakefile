@@ -19,7 +19,9 @@ include: "rules/scenes.smk"
 include: "rules/segmentation.smk"
 include: "rules/buildings.smk"
 include: "rules/cases.smk"
+include: "rules/places.smk"
 include: "rules/localization.smk"
+include: "rules/retrieval.smk"
 include: "rules/report.smk"
 
 
@@ -36,6 +38,7 @@ localrules:
     landcover,
     buildings,
     localization,
+    retrieval,
 
 
 rule all:
@@ -44,6 +47,7 @@ rule all:
         final_products("landcover", "buildings"),
         building_products(),
         localization_products(),
+        retrieval_products(),
     message:
         "Everything is up to date"
 
@@ -68,3 +72,10 @@ rule localization:
         localization_products(),
     message:
         "Localization is up to date"
+
+
+rule retrieval:
+    input:
+        retrieval_products(),
+    message:
+        "Retrieval is up to date"

@@ -152,6 +152,7 @@ rule locate_photos:
         references=references_of,
         photos="results/localization/{case}/photos.parquet",
         descriptor=descriptor_of,
+        proposals=proposals_of,
     output:
         poses="results/localization/{case}/{trial}/poses.parquet",
         deployment="results/localization/{case}/{trial}/localizer.json",
@@ -175,14 +176,19 @@ rule locate_photos:
             for path in descriptor_of(wildcards)
             for word in ("--descriptor", path)
         ],
+        proposals=lambda wildcards: [
+            word
+            for path in proposals_of(wildcards)
+            for word in ("--proposals", path)
+        ],
         code=code_of("locate-photos"),
     message:
         "Locating the photos of {wildcards.case} with {wildcards.trial}"
     shell:
         "python -m nadir locate-photos --photos {input.photos:q} "
-        "--references {input.references:q} {params.descriptor:q} --out {output.poses:q} "
-        "--deployment {output.deployment:q} --cfg {params.cfg:q} --threads {threads} "
-        ">{log:q} 2>&1"
+        "--references {input.references:q} {params.descriptor:q} {params.proposals:q} "
+        "--out {output.poses:q} --deployment {output.deployment:q} --cfg {params.cfg:q} "
+        "--threads {threads} >{log:q} 2>&1"
 
 
 rule match_photos:

@@ -21,6 +21,7 @@ def open_model(folder: Path, ground: Ground | None = None, threads: int = 1) -> 
     Raises:
         InputError: When it cannot be read, or is of a task that is not known here.
     """
+    from nadir.retrieval import training
     from nadir.segmentation import describe
 
     task = load_description(folder).get("task")
@@ -28,6 +29,10 @@ def open_model(folder: Path, ground: Ground | None = None, threads: int = 1) -> 
         from nadir.segmentation.export import segmentation_exportable
 
         return segmentation_exportable(folder, ground=ground, threads=threads)
+    if task == training.TASK:
+        from nadir.retrieval.export import retrieval_exportable
+
+        return retrieval_exportable(folder, ground, threads)
     # Imported for its own models alone: these libraries take ten seconds to start.
     from nadir.localization import descriptor_fit, export, regression_fit
 
@@ -39,6 +44,6 @@ def open_model(folder: Path, ground: Ground | None = None, threads: int = 1) -> 
         raise InputError(
             folder / DESCRIPTION,
             f"models for {task!r} are not known here",
-            f"Give a bundle for one of: {', '.join([describe.TASK, *openers])}.",
+            f"Give a bundle for one of: {', '.join([describe.TASK, training.TASK, *openers])}.",
         )
     return openers[task](folder, ground, threads)

@@ -58,7 +58,7 @@ def read_proposals(path: str | os.PathLike[str], count: int) -> Proposals:
     rows = table[table["rank"] <= count].sort_values("rank", kind="stable")
     return {
         str(photo): tuple(
-            Proposal(float(row.x), float(row.y), float(row.reach)) for row in part.itertuples()
+            Proposal(*place) for place in part[["x", "y", "reach"]].to_numpy(float).tolist()
         )
         for photo, part in rows.groupby("photo", sort=False)
     }

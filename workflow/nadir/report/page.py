@@ -115,6 +115,22 @@ def sortable_table(
     ]
 
 
+def interval_cell(found: tuple[float, float, float] | None, digits: int) -> str:
+    """Return a cell with a figure and its interval below, or a dash.
+
+    Args:
+        found: Value, low and high; None where there is no such figure.
+        digits: Digits behind the point.
+    """
+    if found is None:
+        return '<td class="number" data-value="">–</td>'
+    value, low, high = (f"{number:.{digits}f}" for number in found)
+    return (
+        f'<td class="number" data-value="{found[0]:.6f}">{value}<br>'
+        f'<small style="white-space: nowrap">{low}–{high}</small></td>'
+    )
+
+
 def definitions(entries: Iterable[tuple[str, str]]) -> list[str]:
     """Return the lines of a list of terms and what they mean."""
     found = [f"<dt>{escape(name)}</dt><dd>{escape(meaning)}</dd>" for name, meaning in entries]

@@ -8,11 +8,11 @@ from os import PathLike
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from nadir.raster.style import ACCENTS, INK, QUIET, new_figure, save_png, styled, wrapped_name
+from nadir.raster.style import new_figure, save_png, styled, wrapped_name
+from nadir.report.interval_figure import ROW, draw_intervals
 from nadir.report.pose_scores import MEASURES, Measure, PoseRow, shown_split
 
 _SHOWN = ("score", "score_as_published", "success", "center_px_median")
-_ROW = 0.42  # inches
 
 
 @styled
@@ -30,7 +30,7 @@ def draw_pose_comparison(
         OutputError: When the disk is full or not writable.
     """
     split = shown_split(rows)
-    figure = new_figure(12.0, _ROW * len(rows) + 1.5)
+    figure = new_figure(12.0, ROW * len(rows) + 1.5)
     panels = figure.subplots(1, len(_SHOWN), sharey=True)
     measures = {measure.key: measure for measure in MEASURES}
     for axes, key in zip(panels, _SHOWN, strict=True):
@@ -48,32 +48,12 @@ def draw_pose_comparison(
 
 def _draw_measure(axes: Axes, rows: Sequence[PoseRow], split: str, measure: Measure) -> None:
     """Draw one column of points."""
-    lengths = measure.unit == "px"
-    for place, row in enumerate(rows):
-        found = row.values.get((split, measure.key))
-        if found is None:
-            axes.text(0.5, place, "–", transform=axes.get_yaxis_transform(), color=QUIET)
-            continue
-        color = QUIET if row.floor else ACCENTS[0]
-        axes.plot([found.low, found.high], [place, place], color=color, linewidth=2.2)
-        axes.plot([found.value], [place], "o", color=color, markersize=6)
-        axes.text(
-            1.02,
-            place,
-            f"{found.value:.{measure.digits}f}",
-            transform=axes.get_yaxis_transform(),
-            va="center",
-            fontsize=8.5,
-            color=QUIET if row.floor else INK,
-        )
-    if lengths:
+    found = [row.values.get((split, measure.key)) for row in rows]
+    draw_intervals(axes, found, measure.digits, [row.floor for row in rows])
+    if measure.unit == "px":
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.minorticks_off()
     elif measure.unit == "%":
         axes.set_xlim(-3, 103)
-    axes.grid(visible=True, axis="x")
-    axes.set_axisbelow(True)
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
     axes.set_title(f"{measure.name}, {measure.unit}" if measure.unit else measure.name)

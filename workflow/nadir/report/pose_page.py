@@ -6,8 +6,8 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
-from nadir.report.page import definitions, page, sortable_table
-from nadir.report.pose_scores import MEASURES, SPLITS, Measure, PoseRow, Value
+from nadir.report.page import definitions, interval_cell, page, sortable_table
+from nadir.report.pose_scores import MEASURES, SPLITS, Measure, PoseRow
 
 _FLOORS = (
     "the last rows: every photo answered with the middle of the substrate at 0 degrees, and with "
@@ -68,17 +68,9 @@ def _line(row: PoseRow, split: str) -> str:
     cells = [
         f'<th scope="row">{escape(row.name)}{kind}</th>',
         f'<td class="number" data-value="{photos}">{photos}</td>',
-        *(_cell(row.values.get((split, measure.key)), measure) for measure in MEASURES),
+        *(
+            interval_cell(row.values.get((split, measure.key)), measure.digits)
+            for measure in MEASURES
+        ),
     ]
     return f"<tr>{''.join(cells)}</tr>"
-
-
-def _cell(found: Value | None, measure: Measure) -> str:
-    """Return one figure with its interval."""
-    if found is None:
-        return '<td class="number" data-value="">–</td>'
-    value, low, high = (f"{number:.{measure.digits}f}" for number in found)
-    return (
-        f'<td class="number" data-value="{found.value:.6f}">{value}<br>'
-        f'<small style="white-space: nowrap">{low}–{high}</small></td>'
-    )

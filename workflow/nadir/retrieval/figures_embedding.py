@@ -78,7 +78,7 @@ def draw_embedding(
         )  # fmt: skip
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_aspect("equal")
+    axes.set_aspect("equal", adjustable="datalim")
     for spine in axes.spines.values():
         spine.set(visible=True, color=QUIET)
     marks = [

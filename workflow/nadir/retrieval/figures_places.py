@@ -101,4 +101,11 @@ def _taper(axes: Axes, start: np.ndarray, end: np.ndarray) -> None:
     stops = np.linspace(start, end, 9)
     for k, (one, other) in enumerate(itertools.pairwise(stops)):
         width = 1.9 * (1 - k / 8) + 0.25
-        axes.plot(*np.stack([one, other]).T, color=WRONG, alpha=0.45, linewidth=width, zorder=2)
+        axes.plot(
+            *np.stack([one, other]).T,
+            color=WRONG,
+            alpha=0.45,
+            linewidth=width,
+            zorder=2,
+            solid_capstyle="butt",
+        )

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from nadir.raster.style import ACCENTS, INK, new_figure, save_png, styled
 from nadir.retrieval.figures_look import empty_note
+from nadir.retrieval.weather import WEATHERS
 
 MEASURE = ("public", "Recall@1")
 """Family and name of what is drawn."""
@@ -42,7 +43,8 @@ def draw_weathers(metrics: dict[str, Any], path: str | PathLike[str], title: str
 def _draw_direction(axes: Axes, found: dict[str, Any], weather: str, name: str) -> None:
     """Draw one direction."""
     family, measure = MEASURE
-    weathers = found.get("weathers") or {weather: found}
+    told = found.get("weathers") or {weather: found}
+    weathers = {name: told[name] for name in WEATHERS if name in told}
     for row, part in enumerate(weathers.values()):
         value, low, high = (
             None if number is None else 100 * number

@@ -22,10 +22,7 @@ from nadir.retrieval.learner import PlaceBatches, PlacePictures, RetrievalLearne
 from nadir.retrieval.losses import RetrievalLoss
 from nadir.retrieval.networks import MEAN, STD, EmbeddingNetwork, build_network
 from nadir.retrieval.pictures import Pictures
-from nadir.retrieval.training import RetrievalData, RetrievalSession
-
-TASK = "place retrieval"
-"""What `model.yaml` calls the task of these models."""
+from nadir.retrieval.training import TASK, RetrievalData, RetrievalSession
 
 _WEIGHTS = 2**32  # an epoch that never comes: the stream of the initial weights
 _EMBEDDING = "embedding."

@@ -24,6 +24,9 @@ from nadir.provenance.digest import sha
 from nadir.provenance.files import read_bytes
 from nadir.retrieval.places import complete_places, read_images
 
+TASK = "place retrieval"
+"""What `model.yaml` calls the task of these models."""
+
 _KEYED = ["image", "place", "view", "split", "digest"]
 
 

@@ -1,0 +1,22 @@
+"""Compare retrieval experiments: a sortable page, a table and a picture."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nadir.cli.options import add_out
+from nadir.report.retrieval import compare_retrieval
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--metrics", required=True, nargs="+", type=Path, help="scores, JSON")
+    add_out(parser, "page to write, HTML")
+    parser.add_argument("--table", required=True, type=Path, help="table to write, CSV")
+    parser.add_argument("--figure", required=True, type=Path, help="scores to draw, PNG")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
+    compare_retrieval(options.metrics, options.out, options.table, options.figure)
