@@ -16,6 +16,7 @@ import argparse
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 from nadir.errors import NadirError
 
@@ -38,7 +39,8 @@ def real(options: argparse.Namespace) -> None:
         tables[str(fold)] = options.out / f"images-{fold}.parquet"
         listed = flat_layout(options.folder, fold=fold)
         write_images(tables[str(fold)], image_table(listed, options.folder, options.threads))
-    _recipes(tables, options, "real")
+    # These drones look in about the direction that is up in the satellite's picture.
+    _recipes(tables, options, "real", {"train": {"augment": {"turn": 10.0}}})
 
 
 def simulated(options: argparse.Namespace) -> None:
@@ -50,10 +52,12 @@ def simulated(options: argparse.Namespace) -> None:
     images = options.out / "images-simulated.parquet"
     listed = university_layout(options.folder)
     write_images(images, image_table(listed, options.folder, options.threads))
-    _recipes({"simulated": images}, options, "simulated")
+    _recipes({"simulated": images}, options, "simulated", {})
 
 
-def _recipes(tables: dict[str, Path], options: argparse.Namespace, name: str) -> None:
+def _recipes(
+    tables: dict[str, Path], options: argparse.Namespace, name: str, own: dict[str, Any]
+) -> None:
     from retrieving.recipes import Plan, run_all, summary
 
     plan = Plan(
@@ -62,6 +66,7 @@ def _recipes(tables: dict[str, Path], options: argparse.Namespace, name: str) ->
         options.seconds,
         options.weathers,
         options.threads,
+        own,
     )
     ending = "-weathers" if options.weathers else ""
     table = run_all(tables, plan, options.out / f"{name}{ending}.csv")

@@ -7,7 +7,7 @@ it ends, and runs that the table has already are not repeated: a killed benchmar
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +63,17 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         "nadir_retrieval",
         {"train": {"hard_negatives": 0.5, "neighbors": 16}},
     ),
+    "nadir, instance loss alone": (
+        "nadir_retrieval",
+        {"train": {"losses": {"terms": {"instance": 1.0, "infonce": 0.0}}}},
+    ),
+    "nadir + instance loss": (
+        "nadir_retrieval",
+        {"train": {"losses": {"terms": {"instance": 0.5}}}},
+    ),
     "nadir + weathers": ("nadir_retrieval", {"train": {"augment": {"weather": 0.5}}}),
 }
 """Name -> recipe, and what is changed in it: each ingredient taken out, or put in, alone."""
-
-_TERMS = ("infonce", "instance")
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,7 @@ class Plan:
         seconds: Seconds of computing of a training.
         weathers: Whether queries ask in all ten weathers.
         threads: CPU threads.
+        own: What all of nadir's variants are told of the data, such as known headings.
     """
 
     names: tuple[str, ...]
@@ -87,24 +94,17 @@ class Plan:
     seconds: float
     weathers: bool = False
     threads: int = 1
+    own: dict[str, Any] = field(default_factory=dict)
 
 
-def variant(name: str, seconds: float, seed: int) -> RetrievalExperiment:
-    """Return a variant as an experiment that trains for so many seconds.
-
-    "nadir - TERM" leaves one term of the loss out, where there are several.
-    """
-    if name not in VARIANTS and name.removeprefix("nadir - ") in _TERMS:
-        base = RETRIEVAL_RECIPES["nadir_retrieval"]
-        terms = dict(base["train"]["losses"]["terms"])
-        terms.pop(name.removeprefix("nadir - "), None)
-        own: dict[str, Any] = {"train": {"losses": {"terms": terms}}}
-        filled = merge(base, own)
-        filled["train"]["losses"]["terms"] = terms
-    else:
-        recipe, own = VARIANTS[name]
-        filled = merge(RETRIEVAL_RECIPES[recipe], own)
-    limits = {"train": {"epochs": 100_000, "max_seconds": seconds, "seed": seed}}
+def variant(name: str, plan: Plan, seed: int) -> RetrievalExperiment:
+    """Return a variant as an experiment that trains for the plan's seconds."""
+    recipe, changes = VARIANTS[name]
+    filled = RETRIEVAL_RECIPES[recipe]
+    if recipe == "nadir_retrieval":
+        filled = merge(filled, plan.own)
+    filled = merge(filled, changes)
+    limits = {"train": {"epochs": 100_000, "max_seconds": plan.seconds, "seed": seed}}
     return RetrievalExperiment.model_validate({"datasets": ["benchmark"], **merge(filled, limits)})
 
 
@@ -151,7 +151,7 @@ def run_one(images: Path, name: str, seed: int, plan: Plan) -> list[dict[str, An
     if name == HISTOGRAM:
         features = histograms(rows, ranking)
     else:
-        experiment = variant(name, plan.seconds, seed)
+        experiment = variant(name, plan, seed)
         with tempfile.TemporaryDirectory() as folder:
             work, made = Path(folder) / "work", Path(folder) / "made"
             work.mkdir()

@@ -33,8 +33,8 @@ def test_a_recipe_gives_way_to_the_experiment() -> None:
     ("values", "problem"),
     [
         ({"paired": False}, "'infonce' needs both views"),
-        ({"losses": {"terms": {}}}, "at least 1 item"),
-        ({"losses": {"terms": {"infonce": 0}}}, "greater than 0"),
+        ({"losses": {"terms": {}}}, "at least one term"),
+        ({"losses": {"terms": {"infonce": 0}}}, "at least one term"),
         (
             {"paired": False, "hard_negatives": 0.5, "losses": {"terms": {"instance": 1}}},
             "set paired",

@@ -83,10 +83,8 @@ RetrievalModel = Annotated[TwoView | SharedEncoder, Field(discriminator="name")]
 class LossesConfig(ConfigModel):
     """What is minimized: a sum of terms by name, and what they need."""
 
-    terms: dict[LossTerm, Annotated[float, Field(gt=0)]] = Field(
-        default={"infonce": 1.0}, min_length=1
-    )
-    """Term -> weight. `instance`: cross-entropy of both views over the training places with one
+    terms: dict[LossTerm, Annotated[float, Field(ge=0)]] = {"infonce": 1.0}
+    """Term -> weight; 0 leaves a term of the recipe out. `instance`: cross-entropy of both views over the training places with one
     classifier (Zheng et al. 2020); `infonce`: symmetric, each picture against all of the other
     view in the batch, with a learned temperature; `triplet` and `circle` (Sun et al. 2020): over
     all pictures of the batch.
@@ -101,6 +99,17 @@ class LossesConfig(ConfigModel):
     """For `circle`: its m."""
     scale: float = Field(default=32.0, gt=0)
     """For `circle`: its gamma."""
+
+    @model_validator(mode="after")
+    def _some_term(self) -> Self:
+        if not self.active:
+            raise ValueError("give at least one term a weight above 0")
+        return self
+
+    @property
+    def active(self) -> dict[LossTerm, float]:
+        """The terms that count."""
+        return {name: weight for name, weight in self.terms.items() if weight > 0}
 
 
 class RetrievalAugment(ConfigModel):
@@ -192,7 +201,7 @@ class RetrievalTrain(ConfigModel):
 
     @model_validator(mode="after")
     def _terms_have_pairs(self) -> Self:
-        lacking = sorted(set(self.losses.terms) - {"instance"})
+        lacking = sorted(set(self.losses.active) - {"instance"})
         if lacking and not self.paired:
             raise ValueError(f"the loss {lacking[0]!r} needs both views of a place: set paired")
         if self.hard_negatives and not self.paired:

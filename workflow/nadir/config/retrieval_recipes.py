@@ -44,7 +44,7 @@ RETRIEVAL_RECIPES: dict[str, dict[str, Any]] = {
             "optimizer": {"name": "adamw", "learning_rate": 2e-3, "weight_decay": 0.05},
             "scheduler": {"name": "cosine", "warmup": 2},
             "augment": {
-                "turn": 10.0,
+                "turn": 180.0,
                 "turn_together": 180.0,
                 "flip": "together",
                 "zoom": 1.2,

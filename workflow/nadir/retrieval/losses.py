@@ -28,11 +28,11 @@ class RetrievalLoss(nn.Module):
     def __init__(self, cfg: LossesConfig, dimensions: int, places: int) -> None:
         super().__init__()
         self.cfg = cfg
-        if "instance" in cfg.terms:
+        if "instance" in cfg.active:
             self.classifier = nn.Linear(dimensions, places)
             nn.init.normal_(self.classifier.weight, std=_LOGIT_STD)
             nn.init.zeros_(self.classifier.bias)
-        if "infonce" in cfg.terms:
+        if "infonce" in cfg.active:
             self.sharpness = nn.Parameter(torch.tensor(math.log(1 / cfg.temperature)))
         # Of all triplets only those count that the miner finds hard (Wang et al. 2019).
         self._miner = miners.MultiSimilarityMiner()
@@ -48,7 +48,7 @@ class RetrievalLoss(nn.Module):
         """
         found: dict[str, Tensor] = {}
         unit = functional.normalize(features.float(), dim=-1)
-        for name in self.cfg.terms:
+        for name in self.cfg.active:
             if name == "instance":
                 found[name] = self._instance(features.float(), places)
             elif name == "infonce":
@@ -63,7 +63,7 @@ class RetrievalLoss(nn.Module):
 
     def total(self, terms: dict[str, Tensor]) -> Tensor:
         """Return the weighted sum of the terms."""
-        return torch.stack([self.cfg.terms[name] * terms[name] for name in self.cfg.terms]).sum()
+        return torch.stack([self.cfg.active[name] * terms[name] for name in self.cfg.active]).sum()
 
     def _instance(self, features: Tensor, places: Tensor) -> Tensor:
         """Return the cross-entropy over the training places, summed over the views."""
