@@ -83,11 +83,11 @@ RetrievalModel = Annotated[TwoView | SharedEncoder, Field(discriminator="name")]
 class LossesConfig(ConfigModel):
     """What is minimized: a sum of terms by name, and what they need."""
 
-    terms: dict[LossTerm, Annotated[float, Field(ge=0)]] = {"infonce": 1.0}
-    """Term -> weight; 0 leaves a term of the recipe out. `instance`: cross-entropy of both views over the training places with one
-    classifier (Zheng et al. 2020); `infonce`: symmetric, each picture against all of the other
-    view in the batch, with a learned temperature; `triplet` and `circle` (Sun et al. 2020): over
-    all pictures of the batch.
+    terms: dict[LossTerm, Annotated[float, Field(ge=0)]] = Field(default={"infonce": 1.0})
+    """Term -> weight; 0 leaves a term of the recipe out. `instance`: cross-entropy of both views
+    over the training places with one classifier (Zheng et al. 2020); `infonce`: symmetric, each
+    picture against all of the other view in the batch, with a learned temperature; `triplet` and
+    `circle` (Sun et al. 2020): over all pictures of the batch.
     """
     temperature: float = Field(default=0.07, gt=0)
     """For `infonce`: where the learned temperature starts."""
