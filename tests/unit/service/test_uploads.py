@@ -126,10 +126,11 @@ def test_the_content_survives_any_cut(roof_bundle, tmp_path):
 
         class Request:
             headers = {"content-type": "multipart/form-data; boundary=b"}  # noqa: RUF012
+            pieces = [body[at : at + cut] for at in range(0, len(body), cut)]  # noqa: RUF012
 
-            async def stream(self, cut=cut):
-                for at in range(0, len(body), cut):
-                    yield body[at : at + cut]
+            async def receive(self):
+                part = self.pieces.pop(0)
+                return {"type": "http.request", "body": part, "more_body": bool(self.pieces)}
 
         async def main(request=Request):
             async with uploads.received(request(), tmp_path, 5) as upload:

@@ -13,7 +13,6 @@ from typing import BinaryIO
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
-from starlette.requests import ClientDisconnect
 
 from nadir.provenance.atomic import remove_path, write_faults
 from nadir.service.problems import Problem
@@ -92,12 +91,25 @@ async def received(request: Request, folder: Path, seconds: float) -> AsyncItera
                 f"the upload took longer than {seconds:g} s",
                 "Send a smaller file, or use a faster connection.",
             ) from None
-        except ClientDisconnect:
-            raise Problem(400, "hung-up", "the upload broke off", "Send it again.") from None
         yield reader.upload()
     finally:
         reader.close()
         remove_path(reader.path)
+
+
+async def _body(request: Request) -> AsyncIterator[bytes]:
+    """Yield the body of a request in the pieces in which it comes.
+
+    Raises:
+        Problem: 400 when the client hangs up, which nobody reads but the log.
+    """
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise Problem(400, "hung-up", "the upload broke off", "Send it again.")
+        yield message.get("body", b"")
+        more = message.get("more_body", False)
 
 
 def boundary_of(request: Request) -> bytes:
@@ -154,7 +166,7 @@ class _FormReader:
     async def read(self, request: Request) -> None:
         """Read the form to its end."""
         try:
-            async for chunk in request.stream():
+            async for chunk in _body(request):
                 self._parser.write(chunk)
                 if len(self._waiting) >= IN_MEMORY:
                     await asyncio.to_thread(self._spill)
