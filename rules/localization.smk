@@ -177,9 +177,7 @@ rule locate_photos:
             for word in ("--descriptor", path)
         ],
         proposals=lambda wildcards: [
-            word
-            for path in proposals_of(wildcards)
-            for word in ("--proposals", path)
+            word for path in proposals_of(wildcards) for word in ("--proposals", path)
         ],
         code=code_of("locate-photos"),
     message:

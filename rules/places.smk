@@ -118,9 +118,7 @@ def proposals_of(wildcards):
     wanted = getattr(TRIALS[wildcards.trial].method, "proposals", None)
     if not wanted:
         return []
-    return [
-        f"results/retrieval/{wanted.dataset}/{wanted.experiment}/proposals.parquet"
-    ]
+    return [f"results/retrieval/{wanted.dataset}/{wanted.experiment}/proposals.parquet"]
 
 
 def retrieval_products():
