@@ -77,10 +77,10 @@ export class ResultView {
     $("view").setAttribute("aria-label", `${name}, with what was found on it`);
     $("name").textContent = name;
     $("facts").textContent = this.#facts();
-    this.#prepare();
+    const traced = this.#prepare();
     this.#showThreshold();
-    await this.#askStatistics();
-    say(this.#inWords());
+    await Promise.all([traced, this.#askStatistics()]);
+    if (this.job === job) say(this.#inWords());
   }
 
   get traced() {
@@ -97,7 +97,7 @@ export class ResultView {
     return `${count(width)} × ${count(height)} px${ground}`;
   }
 
-  /** Offer what this kind of result has. */
+  /** Offer what this kind of result has; the promise waits for its footprints. */
   #prepare() {
     this.large = this.image.width * this.image.height > MOST_TRACED;
     $("layer-footprints").hidden = !this.traced;
@@ -105,8 +105,8 @@ export class ResultView {
     $("classes").hidden = this.traced;
     $("probability-name").textContent = this.traced ? "Probability" : "Confidence";
     if (this.traced) $("share-name").textContent = this.target.name;
-    this.#showLayer(this.traced && !this.large ? "footprints" : "mask");
     this.downloads.show(this.job, this.name);
+    return this.#showLayer(this.traced && !this.large ? "footprints" : "mask");
   }
 
   // What is drawn
@@ -173,9 +173,10 @@ export class ResultView {
     $("ramp").hidden = layer !== "probability";
     $("opacity").value = this.opacities[layer];
     this.#showOpacity();
-    if (layer === "footprints") this.#trace();
-    else this.picker.choose(null);
     this.viewer.redraw();
+    if (layer === "footprints") return this.#trace();
+    this.picker.choose(null);
+    return Promise.resolve();
   }
 
   #showOpacity() {
