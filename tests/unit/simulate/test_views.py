@@ -20,6 +20,7 @@ from nadir.config.worlds import WorldConfig
 from nadir.simulate.aerial import render_aerial
 from nadir.simulate.cover import Cover
 from nadir.simulate.epochs import Epoch
+from nadir.simulate.faults import blurred, indoors
 from nadir.simulate.relief import relief_around
 from nadir.simulate.standpoints import KINDS, choose_standpoint, map_spots
 from nadir.simulate.sun import sun_position
@@ -110,18 +111,27 @@ def test_exif_agrees_with_the_tables(world: World, folder: Path) -> None:
 
 
 def test_faults_look_like_what_they_are(folder: Path) -> None:
-    pictures, sharp = {}, {}
+    pictures = {}
     for row in table(folder / "truth.csv"):
         with Image.open(folder / row["file"]) as image:
             pixels = np.asarray(image).astype(float)
         fault = next((name for name in NUISANCES[:-1] if row[name] == "1"), "sound")
         pictures[row["file"]] = pixels
-        sharp.setdefault(fault, []).append(np.abs(np.diff(pixels.mean(2), axis=1)).mean())
         assert (pixels.mean() < 45) == (fault == "night"), row["file"]
-    assert sharp["blurred"][0] < min(sharp["sound"])
     again = next(row for row in table(folder / "truth.csv") if row["duplicate_of"])
     source = pictures[f"photos/{again['duplicate_of']}.jpg"]
     assert np.corrcoef(pictures[again["file"]].ravel(), source.ravel())[0, 1] > 0.85
+
+
+def test_blur_takes_detail_and_rooms_have_a_window() -> None:
+    rng = np.random.default_rng(0)
+    sharp = rng.integers(0, 256, (80, 80, 3), dtype=np.uint8)
+    for seed in range(6):
+        soft = blurred(sharp, np.random.default_rng(seed))
+        assert soft.shape == sharp.shape and soft.std() < 0.45 * sharp.std()
+        room = indoors(np.full((80, 80, 3), (0, 0, 255), np.uint8), np.random.default_rng(seed))
+        outside = (room[..., 2] > 200) & (room[..., 0] < 60)
+        assert 0.04 < outside.mean() < 0.25
 
 
 def test_classes_and_shares(folder: Path) -> None:
@@ -161,10 +171,9 @@ def test_turned_crops_have_the_heading_upwards(world: World) -> None:
 
 def test_a_photo_is_of_its_index_alone(world: World, folder: Path) -> None:
     camera = GroundCamera(world, CFG, map_spots(world))
-    for index in (5, 2):
-        photo = camera.take(index)
-        with Image.open(folder / f"photos/{CFG.names[index]}.jpg") as image:
-            assert np.abs(np.asarray(image).astype(int) - photo.rgb).mean() < 6
+    photo = camera.take(5)
+    with Image.open(folder / f"photos/{CFG.names[5]}.jpg") as image:
+        assert np.abs(np.asarray(image).astype(int) - photo.rgb).mean() < 6
 
 
 def test_observers_stand_in_the_open(world: World) -> None:

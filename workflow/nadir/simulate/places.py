@@ -144,7 +144,8 @@ def _apart(found: np.ndarray, distance: float, most: int) -> np.ndarray:
     """Return the first `most` of the places that keep a distance to all before them."""
     if not len(found) or not most:
         return found[:0]
-    tree, free, taken = cKDTree(found[:, :2]), np.ones(len(found), bool), []
+    tree, free = cKDTree(found[:, :2]), np.ones(len(found), bool)
+    taken: list[int] = []
     for k in range(len(found)):
         if free[k] and len(taken) < most:
             taken.append(k)

@@ -28,7 +28,7 @@ CLASSES = tuple(cover.name.lower() for cover in Cover)
 
 _PHOTO_TAG, _FAULT_TAG = 9402, 9403
 _NEAR, _MID = (60.0, 0.2), (350.0, 1.0)  # reach and cells of the reliefs around an observer, in m
-_FAR_STEP, _FAR_REACH, _FAR_GRID = 20.0, 8000.0, 4000.0  # of the relief beyond, and its spacing
+_FAR_STEP, _FAR_REACH, _FAR_GRID = 25.0, 7000.0, 4000.0  # of the relief beyond, and its spacing
 _DAYS = {"april": ((4, 1), 30), "august": ((7, 20), 40)}
 """First day of a season and how many days it has."""
 _LOWEST, _NIGHT = 15.0, -12.0  # elevation of the sun, in degrees
@@ -163,7 +163,7 @@ class GroundCamera:
         cover = self.world.landcover_at(x, y, wide, wide, step).cover
         if turned:
             turn = cv2.getRotationMatrix2D(((wide - 1) / 2, (wide - 1) / 2), spot.heading, 1.0)
-            turn[:, 2] -= 0.5 * (wide - side)
+            turn = turn - np.array([[0, 0, 0.5 * (wide - side)]])
             rgb = np.asarray(cv2.warpAffine(rgb, turn, (side, side), flags=cv2.INTER_LINEAR))
         return rgb, shares(cover)
 
