@@ -36,4 +36,3 @@ def test_photo_is_found_and_shown(locator, photo, encode, tmp_path):
         assert tab.text("trouble-remedy").endswith(".")
         assert [item for item in tab.troubles() if "422" not in str(item)] == []
         assert all(address.startswith(service) for address in tab.addresses())
-        (tmp_path / "page.png").write_bytes(tab.picture())

@@ -359,6 +359,7 @@ def test_job_is_cancelled(tab, service, tmp_path):
     tab.wait("location.hash.startsWith('#job=')")
     job = job_of(tab)
     bar = "document.getElementById('bar-of-progress').getAttribute('aria-valuenow')"
+    tab.wait("document.getElementById('stage').textContent.startsWith('Mapping')")
     assert 0 < tab.wait(f"Number({bar})") < 100 and tab.text("busy-name") == "large.png"
     tab.click("#cancel")
     assert not tab.seen("answer") and tab.text("said") == "Cancelled."

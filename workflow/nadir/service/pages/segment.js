@@ -88,7 +88,9 @@ async function submit(blob, name, mine, thumbnail = null) {
   form.append("image", blob, name);
   const job = await send("/jobs", form, {
     signal: mine.signal,
-    progress: (share) => showProgress(share < 1 ? "Uploading" : "Checking the image …", share),
+    progress: (share) => (share < 1
+      ? showProgress("Uploading", share)
+      : showProgress("Checking the image …", 0)),
   });
   keepName(job.id, name);
   if (task !== mine) return;
