@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 from nadir.config.classes import CLASS_TABLES
 from nadir.config.document import Config
 from nadir.config.recipes import RECIPES
+from nadir.config.retrieval_recipes import RETRIEVAL_RECIPES
 from nadir.provenance.atomic import write_text
 
 _INTRODUCTION = """\
@@ -256,7 +257,7 @@ def _render_tables() -> str:
 def _render_recipes() -> str:
     """Return what each recipe sets."""
     lines = ["## Recipes", "", "What an experiment with `recipe: NAME` starts from.", ""]
-    for name, values in RECIPES.items():
+    for name, values in (RECIPES | RETRIEVAL_RECIPES).items():
         plain = json.loads(json.dumps(values))  # no YAML anchors for shared parts
         text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=96)
         lines += [f"### `{name}`", "", "```yaml", text.rstrip(), "```", ""]
