@@ -59,7 +59,7 @@ class WorldConfig(ConfigModel):
     """Strength of the sensor's noise; 1 is about 0.002 in reflectance."""
 
     courtyards: float = Field(default=0.0, ge=0, le=1)
-    """Share of the blocks of towns that one building around a courtyard fills, where it has room."""
+    """Share of the blocks of towns that one building around a courtyard fills, if it has room."""
 
     label_noise_m: float = Field(default=4.0, ge=0, le=12)
     """Typical displacement of the mask's boundaries against the ground, in metres."""
