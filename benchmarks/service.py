@@ -115,16 +115,16 @@ def expected_answers(model: Model, images: list[np.ndarray]) -> list[bytes]:
     return answers
 
 
-def loop_rate(model: Model, images: list[np.ndarray], seconds: float) -> float:
-    """Return windows a second of the model called directly in a loop."""
+def loop_rate(model: Model, images: list[np.ndarray], seconds: float) -> tuple[float, float]:
+    """Return windows a second of the model called directly in a loop, and CPU seconds of each."""
     windows = [held(picture) for picture in images]
     model.windows(windows[0].raw[None], windows[0].valid[None], [1 / 255], [0.0])
-    count, start = 0, time.perf_counter()
+    count, start, work = 0, time.perf_counter(), time.process_time()
     while (taken := time.perf_counter() - start) < seconds:
         window = windows[count % len(windows)]
         model.windows(window.raw[None], window.valid[None], [1 / 255], [0.0])
         count += 1
-    return count / taken
+    return count / taken, (time.process_time() - work) / count
 
 
 def request_of(picture: np.ndarray) -> bytes:
@@ -203,6 +203,12 @@ def start(folder: Path, bundle: Path, threads: int) -> tuple[subprocess.Popen, i
     return process, int(line.split("/ (")[0].rsplit(":", 1)[1])
 
 
+def cpu_seconds(process: int) -> float:
+    """Return the CPU time that a process has used."""
+    times = psutil.Process(process).cpu_times()
+    return float(times.user + times.system)
+
+
 def run(folder: Path, options: argparse.Namespace) -> dict:
     """Run the benchmark and return its figures."""
     import torch
@@ -213,11 +219,12 @@ def run(folder: Path, options: argparse.Namespace) -> dict:
     images = pictures(options.pictures, options.side)
     requests, answers = [request_of(item) for item in images], expected_answers(model, images)
     process, port = start(folder, bundle, options.threads)
-    rates, took, parts = [loop_rate(model, images, options.loop_seconds)], 0.0, []
+    loops, took, parts = [loop_rate(model, images, options.loop_seconds)], 0.0, []
     try:
         warm = min(200, options.requests)
         asyncio.run(load(port, requests, answers, warm, options.together, process.pid))
         before = psutil.Process(process.pid).memory_info().rss / 2**20
+        work = cpu_seconds(process.pid)
         share = -(-options.requests // options.rounds)
         for _ in range(options.rounds):  # the loop in between, since machines are not steady
             began = time.perf_counter()
@@ -225,15 +232,17 @@ def run(folder: Path, options: argparse.Namespace) -> dict:
                 asyncio.run(load(port, requests, answers, share, options.together, process.pid))
             )
             took += time.perf_counter() - began
-            rates.append(loop_rate(model, images, options.loop_seconds))
+            loops.append(loop_rate(model, images, options.loop_seconds))
         after = psutil.Process(process.pid).memory_info().rss / 2**20
+        work = cpu_seconds(process.pid) - work
     finally:
         process.terminate()
         process.wait(150)
     seconds = np.concatenate([part.seconds for part in parts])
-    rate, direct = share * options.rounds / took, float(np.mean(rates))
+    count = share * options.rounds
+    rate, direct = count / took, float(np.mean([rate for rate, _ in loops]))
     return {
-        "requests": share * options.rounds,
+        "requests": count,
         "together": options.together,
         "right": sum(part.right for part in parts),
         "wrong": sum(part.wrong for part in parts),
@@ -242,15 +251,20 @@ def run(folder: Path, options: argparse.Namespace) -> dict:
         "megabytes": {
             "before": round(before, 1),
             "after": round(after, 1),
-            "most": round(max(max(part.memory) for part in parts), 1),
+            "during": [round(value) for part in parts for value in part.memory],
         },
         "milliseconds": {
             str(percent): round(1000 * float(np.percentile(seconds, percent)), 1)
             for percent in (50, 95, 99)
         },
         "requests_a_second": round(rate, 2),
-        "loop_a_second": [round(value, 2) for value in rates],
+        "loop_a_second": [round(value, 2) for value, _ in loops],
         "share_of_loop": round(rate / direct, 3),
+        # What no other program on the machine can change by much.
+        "cpu_milliseconds": {
+            "a request": round(1000 * work / count, 2),
+            "a call in the loop": round(1000 * float(np.mean([each for _, each in loops])), 2),
+        },
     }
 
 
