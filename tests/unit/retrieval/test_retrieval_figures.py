@@ -90,10 +90,10 @@ def test_misses_are_those_whose_place_comes_last(stored, rankings, tmp_path, mon
     ]
     assert told == expected and len(told) > 2
     shown.clear()
-    draw_rankings(rankings, gallery, tmp_path / "r.png", rows=3)
+    draw_rankings(rankings, gallery, tmp_path / "r.png", rows=1)
     drawn(tmp_path / "r.png")
     marks = [right for right, _ in shown]
-    assert marks.count(None) == 6 and marks.count(True) == 6  # each place is in the gallery once
+    assert marks.count(None) == 2 and marks.count(True) == 2  # each place is in the gallery once
 
 
 def test_figures_are_drawn_where_there_is_nothing_to_show(stored, rankings, tmp_path):
