@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nadir.cli.options import add_cfg, add_threads, device, read_json, section
+from nadir.cli.options import add_cfg, add_threads, read_json, section
 from nadir.retrieval.feature_store import read_features
 from nadir.retrieval.places import read_images
 from nadir.retrieval.rankings import read_rankings
@@ -30,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    from nadir.learn.devices import lease
+    import torch
+
     from nadir.learn.history import read_history
     from nadir.retrieval.extraction import load_embedder
     from nadir.retrieval.figures_curves import draw_curves
@@ -52,6 +53,6 @@ def run(options: argparse.Namespace) -> None:
     draw_places(rankings, read_images(options.images), options.places, title)
     draw_weathers(metrics, options.weathers, title)
     draw_curves(read_history(options.history), metrics, options.curves, title)
-    with lease(device()) as found:
-        embedder = load_embedder(options.model.parent, found)
-        draw_saliency(rankings, gallery, embedder, options.saliency, title=title)
+    torch.set_num_threads(options.threads)  # a few hundred pictures: no GPU is worth waiting for
+    embedder = load_embedder(options.model.parent, torch.device("cpu"))
+    draw_saliency(rankings, gallery, embedder, options.saliency, title=title)
