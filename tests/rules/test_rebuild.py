@@ -22,7 +22,7 @@ pytestmark = pytest.mark.rules
 D = "landcover.d"
 LEARN = {f"{rule}:{D}" for rule in ("split_tiles", "compute_statistics", "plot_split")}
 CERTIFY = {f"certify_split:{D}"}
-TRAIN = {f"train_model:{D}.u", f"plot_curves:{D}.u"}
+TRAIN = {f"{rule}:{D}.u" for rule in ("train_model", "plot_curves", "export_bundle")}
 SCORES = {f"evaluate_map:{D}.u", f"plot_confusion:{D}.u", "compare_experiments:landcover"}
 SUBMISSION = {f"pack_submission:{D}.u"}
 
