@@ -169,6 +169,7 @@ rule choose_threshold:
     params:
         cfg=lambda wildcards: text_of(
             classes=dataset_of(wildcards).table.colorless,
+            predict=experiment_of(wildcards).predict,
         ),
         code=code_of("choose-threshold"),
     message:

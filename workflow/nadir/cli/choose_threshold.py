@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nadir.cli.options import add_cfg, add_out, by_scene, class_table
+from nadir.cli.options import add_cfg, add_out, by_scene, class_table, section
+from nadir.config.experiments import PredictConfig
 from nadir.provenance.atomic import write_json
 from nadir.raster.labels import open_labels
 from nadir.segmentation.figures_threshold import draw_threshold
@@ -34,4 +35,8 @@ def run(options: argparse.Namespace) -> None:
     ]
     facts = choose_threshold(scenes, read_split(options.split), class_table(options.cfg))
     draw_threshold(facts, options.figure, options.out.parent.name.replace("_", " "))
+    # Whoever maps with this threshold has to predict in the same way: the service looks here.
+    if "predict" in options.cfg:
+        predict = section(options.cfg, "predict", PredictConfig)
+        facts = {**facts, "predict": predict.model_dump(mode="json")}
     write_json(options.out, facts)
