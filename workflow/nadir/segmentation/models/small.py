@@ -6,13 +6,12 @@ logit; its layers are not on record. Eighteen batch normalizations are those of 
 convolutions of a U-Net of depth four. That leaves four convolutions without: the one that gives
 the logit, and three on the way up.
 
-No network of that kind whose widths double from stage to stage has that number of parameters, nor
-has any of some sixty million variants that were counted: depth 2 to 6; one to four convolutions a
-stage; widths that double, are capped or grow evenly; skips joined, added or left out; up-sampling
-without a convolution, or with one of 1x1 to 4x4, transposed or not; residual shortcuts; biases;
-batch normalization in all places or some. With widths free (multiples of eight), what follows is
-the reading that meets all three numbers with the parts of the original U-Net: skips joined,
-transposed 2x2 convolutions wherever the width changes on the way up, biases throughout.
+No network of that kind whose widths double from stage to stage has that number of parameters; the
+variants that were counted run from depth 2 to 6, one to four convolutions a stage, skips joined,
+added or left out, up-sampling of several forms, shortcuts, biases, and batch normalization in all
+places or some. With widths free (multiples of eight) several forms meet all three numbers. This
+one is made of the parts of the original U-Net: skips joined, transposed 2x2 convolutions wherever
+the width changes on the way up, biases throughout. It says nothing certain of the true layers.
 """
 
 from __future__ import annotations
