@@ -42,16 +42,13 @@ def configuration(case: str, seconds: float, seeds: list[int]) -> dict[str, Any]
     split = section["datasets"][dataset].get("split", {})
     if "file" in split:
         split["file"] = str(ROOT / split["file"])
-    train = {"epochs": 10_000, "max_seconds": seconds}
-    section["experiments"] = {
-        f"{recipe}_{seed}": {
-            "recipe": recipe,
-            "datasets": [dataset],
-            "train": {**train, "seed": seed},
-        }
-        for recipe in RECIPES
-        for seed in seeds
-    }
+    section["experiments"] = {}
+    for recipe in RECIPES:
+        own = given["buildings"]["experiments"][recipe]
+        for seed in seeds:
+            timed = {"epochs": 10_000, "max_seconds": seconds, "seed": seed}
+            train = {**own.get("train", {}), **timed}
+            section["experiments"][f"{recipe}_{seed}"] = {**own, "train": train}
     worlds = {"worlds": given["worlds"]} if case == "simulated" else {}
     return {"seed": given.get("seed", 0), **worlds, "buildings": section}
 
