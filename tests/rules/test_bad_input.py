@@ -504,7 +504,7 @@ MADE = {
         ("predict-map", "os.pwrite"),
         ("predict-map", "nadir.raster.cog._reserve"),
         ("predict-map", "rasterio.shutil.copy"),
-        ("pack-submission", "nadir.segmentation.submission._add"),
+        ("pack-submission", "nadir.segmentation.submission.add_file"),
     ],
 )
 def test_a_full_disk(
