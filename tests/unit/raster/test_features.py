@@ -9,6 +9,7 @@ import geopandas as gpd
 import numpy as np
 import shapely
 from pyproj import Transformer
+from shapely.errors import GEOSException
 
 from nadir.raster.features import feature_collection, write_geojson, write_geopackage
 
@@ -63,6 +64,23 @@ def test_rounding_never_folds_a_polygon() -> None:
     frame = frame.set_crs("EPSG:4326")
     rings = feature_collection(frame)["features"][0]["geometry"]["coordinates"]
     assert shapely.Polygon(rings[0], rings[1:]).is_valid
+
+
+def test_a_polygon_that_cannot_be_brought_to_a_grid_is_repaired(monkeypatch) -> None:
+    def gives_up(*_: object, **__: object) -> None:
+        raise GEOSException("TopologyException: unable to assign free hole to a shell")
+
+    monkeypatch.setattr(shapely, "set_precision", gives_up)
+    # A side of the hole lies within the last digit of the shell: rounded, it lies on it.
+    shell = [(0, 0), (8, 0), (8, 8), (0, 8)]
+    hole = [(3, 0.00002), (5, 0.00003), (4, 3)]
+    shape = shapely.Polygon(shell, [hole])
+    assert shape.is_valid
+    table = gpd.GeoDataFrame({"id": [1]}, geometry=[shape])
+    geometry = feature_collection(table)["features"][0]["geometry"]
+    found = shapely.from_geojson(json.dumps(geometry))
+    assert found.is_valid
+    assert abs(found.area - shape.area) < 0.01
 
 
 def test_equal_tables_give_equal_bytes(tmp_path) -> None:

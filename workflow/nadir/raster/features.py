@@ -15,6 +15,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import Transformer
 from pyproj.exceptions import CRSError, ProjError
+from shapely.errors import GEOSException
 
 from nadir.provenance.atomic import atomic_path, write_text
 
@@ -124,8 +125,11 @@ def _rounded(
         exact = shapely.set_coordinates(
             shapes[index : index + 1].copy(), points[_span(shapes, index)]
         )[0]
-        grid = shapely.set_precision(exact, 10.0**-digits)
-        parts = [part for part in shapely.get_parts(grid) if part.geom_type == "Polygon"]
+        try:
+            whole = shapely.set_precision(exact, 10.0**-digits)
+        except GEOSException:  # GEOS gives up on some holes that come to touch their shell
+            whole = shapely.make_valid(moved[index])
+        parts = [part for part in shapely.get_parts(whole) if part.geom_type == "Polygon"]
         moved[index] = max(parts, key=lambda part: part.area) if parts else exact
     return np.asarray(moved)
 
