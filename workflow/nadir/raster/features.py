@@ -128,7 +128,7 @@ def _rounded(
         try:
             whole = shapely.set_precision(exact, 10.0**-digits)
         except GEOSException:  # GEOS gives up on some holes that come to touch their shell
-            whole = shapely.make_valid(moved[index])
+            whole = shapely.make_valid(moved[index], method="structure", keep_collapsed=False)
         parts = [part for part in shapely.get_parts(whole) if part.geom_type == "Polygon"]
         moved[index] = max(parts, key=lambda part: part.area) if parts else exact
     return np.asarray(moved)
