@@ -17,6 +17,7 @@ from nadir.segmentation.footprint_extract import (
     extract_footprints,
     footprints_of,
     footprints_of_raster,
+    placed_shapes,
 )
 from nadir.segmentation.footprint_match import boundary_errors, match_footprints
 from nadir.segmentation.footprint_scan import InMemory, Sizes, trace_buildings
@@ -231,3 +232,13 @@ def test_rasters_in_and_other_rasters_refused(tmp_path) -> None:
 
 def test_the_mask_of_the_fakes_is_exact() -> None:
     assert np.isclose(burnt([building(20, 10, 33, 30, 30)], 60, 60).sum(), 200, rtol=0.01)
+
+
+def test_far_from_the_origin_footprints_stay_valid() -> None:
+    # In pixels the corner hangs just above the wall; rounded to the map's coordinates, on it.
+    shape = shapely.Polygon([(0, 0), (4, 0), (4, 4), (2, 1e-11), (0, 4)])
+    assert shape.is_valid
+    grid = Grid("EPSG:3857", (1.0, 0.0, 9_520_000.0, 0.0, -1.0, 3_200_000.0), 10, 10)
+    (placed,) = placed_shapes(np.array([shape], object), grid)
+    assert placed.is_valid
+    assert placed.geom_type == "Polygon"

@@ -126,12 +126,22 @@ def _rounded(
             shapes[index : index + 1].copy(), points[_span(shapes, index)]
         )[0]
         try:
-            whole = shapely.set_precision(exact, 10.0**-digits)
+            moved[index] = _largest(shapely.set_precision(exact, 10.0**-digits), exact)
         except GEOSException:  # GEOS gives up on some holes that come to touch their shell
-            whole = shapely.make_valid(moved[index], method="structure", keep_collapsed=False)
-        parts = [part for part in shapely.get_parts(whole) if part.geom_type == "Polygon"]
-        moved[index] = max(parts, key=lambda part: part.area) if parts else exact
+            moved[index] = mended(moved[index])
     return np.asarray(moved)
+
+
+def mended(polygon: shapely.Polygon) -> shapely.Polygon:
+    """Return a valid polygon: of one that crosses itself the largest part, with its holes."""
+    whole = shapely.make_valid(polygon, method="structure", keep_collapsed=False)
+    return _largest(whole, polygon)
+
+
+def _largest(whole: shapely.Geometry, otherwise: shapely.Polygon) -> shapely.Polygon:
+    """Return the largest polygon of a geometry."""
+    parts = [part for part in shapely.get_parts(whole) if part.geom_type == "Polygon"]
+    return max(parts, key=lambda part: part.area) if parts else otherwise
 
 
 def _span(shapes: NDArray[np.object_], index: int) -> slice:

@@ -15,6 +15,7 @@ from rasterio.windows import Window
 
 from nadir.config.footprints import FootprintConfig
 from nadir.errors import InputError
+from nadir.raster.features import mended
 from nadir.raster.geotiff import open_raster
 from nadir.raster.grid import Grid, is_local
 from nadir.raster.metric import metres_per_unit
@@ -165,10 +166,16 @@ def _table(
 
 
 def placed_shapes(shapes: NDArray[np.object_], grid: Grid) -> NDArray[np.object_]:
-    """Return shapes given in pixels in the CRS of a grid."""
+    """Return shapes given in pixels in the CRS of a grid, valid.
+
+    Far from the CRS's origin coordinates are rounded, by which a corner can come to lie on a wall.
+    """
     a, b, c, d, e, f = grid.transform
     matrix, origin = np.array([[a, d], [b, e]]), np.array([c, f])
-    return np.asarray(shapely.transform(shapes, lambda points: points @ matrix + origin))
+    placed = np.asarray(shapely.transform(shapes, lambda points: points @ matrix + origin))
+    for index in np.flatnonzero(~shapely.is_valid(placed)).tolist():
+        placed[index] = mended(placed[index])
+    return placed
 
 
 @dataclass(frozen=True)
