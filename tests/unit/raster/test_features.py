@@ -11,7 +11,8 @@ import shapely
 from pyproj import Transformer
 from shapely.errors import GEOSException
 
-from nadir.raster.features import feature_collection, write_geojson, write_geopackage
+from nadir.provenance.geopackage import write_geopackage
+from nadir.raster.features import LAYER, feature_collection, write_geojson
 
 CORNER = (350_000, 3_057_000)
 
@@ -85,7 +86,7 @@ def test_a_polygon_that_cannot_be_brought_to_a_grid_is_repaired(monkeypatch) -> 
 
 def test_equal_tables_give_equal_bytes(tmp_path) -> None:
     for number in (1, 2):
-        write_geopackage(tmp_path / f"{number}.gpkg", table(), "Footprints.")
+        write_geopackage(tmp_path / f"{number}.gpkg", table(), LAYER, "Footprints.")
         write_geojson(tmp_path / f"{number}.geojson", table())
         time.sleep(1.1 * (number == 1))
     for ending in ("gpkg", "geojson"):

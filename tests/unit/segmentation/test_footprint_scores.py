@@ -14,8 +14,9 @@ from building_fakes import CLASSES, GridLabels
 
 from nadir.errors import InputError
 from nadir.provenance.atomic import write_json
+from nadir.provenance.geopackage import write_geopackage
 from nadir.raster.cog import MapWriter
-from nadir.raster.features import write_geopackage
+from nadir.raster.features import LAYER
 from nadir.raster.grid import Grid
 from nadir.segmentation.footprint_pixels import count_pixels, tile_scores
 from nadir.segmentation.footprint_scores import (
@@ -47,8 +48,8 @@ def painted(boxes):
 
 def scene(folder, predicted, true, *, unlabelled=None, share=None, **options):
     folder.mkdir(exist_ok=True)
-    write_geopackage(folder / "footprints.gpkg", frame(predicted), "")
-    write_geopackage(folder / "truth.gpkg", frame(true, share), "")
+    write_geopackage(folder / "footprints.gpkg", frame(predicted), LAYER, "")
+    write_geopackage(folder / "truth.gpkg", frame(true, share), LAYER, "")
     with MapWriter(folder / "map.tif", GRID, table=CLASSES) as writer:
         writer.write(0, 0, painted(predicted))
     labels = painted(true)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from nadir.cli.options import add_cfg, add_out, read_json, section
 from nadir.config.footprints import FootprintConfig
-from nadir.raster.features import write_geojson, write_geopackage
+from nadir.provenance.geopackage import write_geopackage
+from nadir.raster.features import LAYER, write_geojson
 from nadir.segmentation.footprint_extract import IN_PIXELS, footprints_of_raster
 from nadir.segmentation.threshold import read_level
 
@@ -28,4 +29,5 @@ def run(options: argparse.Namespace) -> None:
     found = footprints_of_raster(options.probability, level, settings)
     said = "Footprints of buildings."
     write_geojson(options.geojson, found, IN_PIXELS if "area_px" in found else "")
-    write_geopackage(options.out, found, f"{said} {IN_PIXELS}" if "area_px" in found else said)
+    said = f"{said} {IN_PIXELS}" if "area_px" in found else said
+    write_geopackage(options.out, found, LAYER, said)

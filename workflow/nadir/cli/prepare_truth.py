@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 
 from nadir.cli.options import add_cfg, add_out, class_table
+from nadir.provenance.geopackage import write_geopackage
 from nadir.provenance.manifest import read_manifest
-from nadir.raster.features import write_geopackage
+from nadir.raster.features import LAYER
 from nadir.raster.grid import Grid
 from nadir.raster.labels import open_labels
 from nadir.segmentation.footprint_extract import IN_PIXELS
@@ -34,4 +35,4 @@ def run(options: argparse.Namespace) -> None:
     else:
         truth = truth_of_labels(open_labels(options.labels), classes)
     said = "True footprints of buildings."
-    write_geopackage(options.out, truth, said if truth.crs else f"{said} {IN_PIXELS}")
+    write_geopackage(options.out, truth, LAYER, said if truth.crs else f"{said} {IN_PIXELS}")

@@ -19,8 +19,8 @@ from nadir.localization.georeference import to_map
 from nadir.localization.photos import asked, poses_of, sizes_of
 from nadir.localization.poses import aligned
 from nadir.provenance.atomic import write_json
-from nadir.raster.features import map_to_degrees
-from nadir.raster.features import write_geopackage as write_features
+from nadir.provenance.geopackage import write_geopackage as write_polygons
+from nadir.raster.features import LAYER, map_to_degrees
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def write_geopackage(path: str | os.PathLike[str], footprints: gpd.GeoDataFrame)
         OutputError: When the disk is full or not writable.
     """
     said = "Footprints of located photos."
-    write_features(path, footprints, said if footprints.crs else f"{said} {_IN_PIXELS}")
+    write_polygons(path, footprints, LAYER, said if footprints.crs else f"{said} {_IN_PIXELS}")
 
 
 def write_geojson(path: str | os.PathLike[str], footprints: gpd.GeoDataFrame, case: Case) -> None:

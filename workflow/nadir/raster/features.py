@@ -1,61 +1,28 @@
-"""Polygons as files for maps: GeoPackage and GeoJSON, equal bytes for equal content."""
+"""Polygons as GeoJSON, valid after rounding, equal bytes for equal content."""
 
 from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import pyogrio
 import shapely
 from numpy.typing import NDArray
 from pyproj import Transformer
 from pyproj.exceptions import CRSError, ProjError
 from shapely.errors import GEOSException
 
-from nadir.provenance.atomic import atomic_path, write_text
+from nadir.provenance.atomic import write_text
 
 DIGITS = 7
 """Decimals of longitude and latitude: about a centimetre, as RFC 7946 advises."""
 LAYER = "footprints"
-"""Layer of every GeoPackage."""
+"""Layer of every GeoPackage of footprints."""
 
-_TIME = "2000-01-01T00:00:00.000Z"  # GDAL would state the present, and bytes would differ
 _PLAIN_DIGITS = 3  # decimals of coordinates that are no degrees
-
-
-def write_geopackage(
-    path: str | os.PathLike[str], frame: gpd.GeoDataFrame, description: str
-) -> None:
-    """Write polygons as a GeoPackage with the layer `footprints`; equal ones, equal bytes.
-
-    Args:
-        path: The file.
-        frame: Polygons with a CRS, or without, which the description then should say.
-        description: What the layer is.
-
-    Raises:
-        OutputError: When the disk is full or not writable.
-    """
-    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _TIME})
-    try:
-        with atomic_path(path, ".gpkg") as temporary, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "'crs' was not provided")  # the description says so
-            pyogrio.write_dataframe(
-                frame,
-                temporary,
-                layer=LAYER,
-                driver="GPKG",
-                geometry_type="Polygon",
-                layer_options={"DESCRIPTION": description, "IDENTIFIER": LAYER},
-            )
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
 
 
 def map_to_degrees(crs: str, place: NDArray[np.float64]) -> NDArray[np.float64] | None:

@@ -18,8 +18,9 @@ from rasterio.windows import Window
 
 from nadir.config.classes import ClassTable
 from nadir.provenance.atomic import atomic_path, remove_path, write_json
+from nadir.provenance.geopackage import write_geopackage
 from nadir.raster.cog import MapWriter, gdal_write_faults
-from nadir.raster.features import write_geopackage
+from nadir.raster.features import LAYER
 from nadir.raster.geotiff import open_raster
 from nadir.raster.grid import Grid
 from nadir.segmentation.blend import NO_CONFIDENCE
@@ -162,7 +163,7 @@ class Result:
             raise no_polygons()
         said = "" if self.grid.crs else f" {IN_PIXELS}"
         table = polygons.from_raster(self.folder / PROBABILITY, level)
-        write_geopackage(path, table, f"Footprints of buildings.{said}")
+        write_geopackage(path, table, LAYER, f"Footprints of buildings.{said}")
 
     def _make_geojson(self, path: Path, level: int, space: str) -> None:
         """Write the footprints of the GeoPackage as GeoJSON."""
