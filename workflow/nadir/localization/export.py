@@ -15,10 +15,11 @@ from torch import nn
 
 from nadir.learn.bundle import load_description
 from nadir.learn.exportable import Answer, Exportable, Facts, Ground, Port
+from nadir.learn.imagenet import ImagenetScaling
 from nadir.localization.descriptor import STRIDE
 from nadir.localization.descriptor_fit import load_descriptor
 from nadir.localization.regression import OUTPUTS, RegressionNetwork
-from nadir.localization.regression_data import IMAGENET_MEAN, IMAGENET_STD, normalized
+from nadir.localization.regression_data import normalized
 from nadir.localization.regression_predict import load_regressor
 
 log = logging.getLogger(__name__)
@@ -38,18 +39,14 @@ class RegressionProgram(nn.Module):
         members: The networks.
     """
 
-    mean: torch.Tensor
-    std: torch.Tensor
-
     def __init__(self, members: list[RegressionNetwork]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
-        for name, values in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
-            self.register_buffer(name, torch.tensor(values).reshape(1, 3, 1, 1))
+        self.scaling = ImagenetScaling()
 
     def forward(self, photos: torch.Tensor) -> torch.Tensor:
         """Return the outputs (n, members, 5) for photos (n, 3, side, side), 0 to 1."""
-        values = (photos - self.mean) / self.std
+        values = self.scaling(photos)
         return torch.stack([member(values) for member in self.members], dim=1)
 
 

@@ -15,16 +15,12 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from nadir.learn.imagenet import MEAN, STD
 from nadir.localization.photos import poses_of, sizes_of
 from nadir.localization.pose import Pose
 from nadir.localization.regression import encode_pose
 from nadir.localization.substrate import Substrate
 from nadir.raster.pictures import read_picture
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-"""Mean of ImageNet's pictures by channel, of values in 0..1."""
-IMAGENET_STD = (0.229, 0.224, 0.225)
-"""Their standard deviation."""
 
 _ORDER, _CROP, _COLOR = 1, 2, 3  # streams of random numbers
 _JITTER = 0.1  # largest relative change of brightness, contrast and saturation
@@ -203,6 +199,6 @@ def color_jitter(photo: NDArray[np.uint8], generator: np.random.Generator) -> ND
 
 def normalized(photos: NDArray[np.floating] | NDArray[np.uint8]) -> torch.Tensor:
     """Return photos (B, h, w, 3) in 0..255 as the network takes them, float32 (B, 3, h, w)."""
-    mean, std = np.array(IMAGENET_MEAN, np.float32), np.array(IMAGENET_STD, np.float32)
+    mean, std = np.array(MEAN, np.float32), np.array(STD, np.float32)
     values = (photos.astype(np.float32) / np.float32(255) - mean) / std
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(values, -1, 1)))

@@ -16,6 +16,7 @@ from nadir.config.localization import Regression
 from nadir.learn.bundle import save_bundle
 from nadir.learn.devices import device_label, lease
 from nadir.learn.history import write_history
+from nadir.learn.imagenet import MEAN, STD
 from nadir.learn.keeper import Progress
 from nadir.learn.learner import Learner
 from nadir.learn.loop import fit
@@ -29,8 +30,6 @@ from nadir.localization.regression import (
     decode_poses,
 )
 from nadir.localization.regression_data import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     Batch,
     CropSource,
     PhotoBatches,
@@ -206,8 +205,8 @@ def _describe(data: RegressionData, cfg: Regression, keys: dict[str, Any]) -> di
         "method": method,
         "pretrained": Path(weights).name if weights else None,
         "outputs": list(OUTPUTS),
-        "mean": list(IMAGENET_MEAN),
-        "std": list(IMAGENET_STD),
+        "mean": list(MEAN),
+        "std": list(STD),
         "substrate": {key: data.substrate[key] for key in ("width", "height", "digest")},
         "scale": _photo_kind(data)[1],
         "keys": keys,

@@ -13,8 +13,9 @@ from torch.nn import functional
 
 from nadir.learn.bundle import load_description
 from nadir.learn.exportable import Exportable, Facts, Ground, Port
+from nadir.learn.imagenet import ImagenetScaling
 from nadir.retrieval.extraction import load_embedder
-from nadir.retrieval.networks import MEAN, STD, EmbeddingNetwork
+from nadir.retrieval.networks import EmbeddingNetwork
 
 TOLERANCE = 1e-4
 """Largest deviation of a number of a feature, which has unit length."""
@@ -30,19 +31,15 @@ class RetrievalProgram(nn.Module):
         views: For how many views features are given; 1 where all views have the same encoder.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, network: EmbeddingNetwork, views: int) -> None:
         super().__init__()
         self.network = network
         self.views = views
-        for name, values in (("mean", MEAN), ("std", STD)):
-            self.register_buffer(name, torch.tensor(values).reshape(1, 3, 1, 1))
+        self.scaling = ImagenetScaling()
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return unit features (n, views, dimensions) for pictures (n, 3, side, side), 0 to 1."""
-        values = (pictures - self.mean) / self.std
+        values = self.scaling(pictures)
         features = [
             self.network(values, view) + self.network(values.flip(-1), view)
             for view in range(self.views)

@@ -16,11 +16,12 @@ from nadir.errors import InputError
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS, check_tensors, load_bundle, save_bundle
 from nadir.learn.devices import device_label, lease
 from nadir.learn.history import write_history
+from nadir.learn.imagenet import MEAN, STD
 from nadir.learn.loop import fit
 from nadir.learn.seeds import derived_seed, seed_all
 from nadir.retrieval.learner import PlaceBatches, PlacePictures, RetrievalLearner, Trained
 from nadir.retrieval.losses import RetrievalLoss
-from nadir.retrieval.networks import MEAN, STD, EmbeddingNetwork, build_network
+from nadir.retrieval.networks import EmbeddingNetwork, build_network
 from nadir.retrieval.pictures import Pictures
 from nadir.retrieval.training import TASK, RetrievalData, RetrievalSession
 

@@ -13,13 +13,9 @@ from torch import Tensor, nn
 from nadir.config.retrieval_experiments import LIGHT, RetrievalModel, SharedEncoder, TwoView
 from nadir.errors import InputError
 from nadir.learn.encoders import build_encoder
+from nadir.learn.imagenet import MEAN, STD
 from nadir.retrieval.light import LightEncoder
 from nadir.retrieval.pooling import ColorDeciles, GeneralizedMean, Pool
-
-MEAN = (0.485, 0.456, 0.406)
-"""Mean of ImageNet's pictures by channel, of values in 0..1."""
-STD = (0.229, 0.224, 0.225)
-"""Their standard deviation."""
 
 
 class EmbeddingNetwork(nn.Module):
