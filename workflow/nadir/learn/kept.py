@@ -15,6 +15,8 @@ from typing import Any
 from nadir.learn.card import run_card
 from nadir.provenance.atomic import write_json
 from nadir.provenance.cache import ResultCache
+from nadir.provenance.digest import sha
+from nadir.provenance.files import read_bytes
 
 log = logging.getLogger(__name__)
 
@@ -73,3 +75,17 @@ def keep_training(
             log.info("this training has been done before (key %s): it is delivered", cache.key)
         cache.deliver(dict(outputs))
     return cache.key
+
+
+def pretrained_parts(weights: str | None) -> dict[str, str]:
+    """Return what a key holds of encoder weights: their digest, for it follows content, not names.
+
+    Args:
+        weights: A file, `imagenet`, or None; the last two have no digest of their own.
+
+    Raises:
+        InputError: When the file cannot be read.
+    """
+    if weights in (None, "", "imagenet"):
+        return {}
+    return {"weights": f"sha256:{sha(read_bytes(str(weights)))}"}

@@ -19,10 +19,8 @@ from nadir.config.localization import Regression
 from nadir.errors import InputError
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS, check_weights_file
 from nadir.learn.devices import check_device
-from nadir.learn.kept import CARD, keep_training
+from nadir.learn.kept import CARD, keep_training, pretrained_parts
 from nadir.localization.photos import read_photos
-from nadir.provenance.digest import sha
-from nadir.provenance.files import read_bytes
 
 _KEYED = ["photo", "split", "width", "height", "x", "y", "angle", "scale", "digest"]
 
@@ -113,7 +111,7 @@ def train_regression(
     parts = {
         "photos": _rows(pd.concat([data.train, data.validation])),
         "substrate": {key: data.substrate[key] for key in ("width", "height", "digest")},
-        "method": method.model_dump(mode="json") | _pretrained(method),
+        "method": method.model_dump(mode="json") | pretrained_parts(method.weights),
         "code": code,
         "seed": seed,
     }
@@ -160,11 +158,3 @@ def regression_data(photos: str | os.PathLike[str], case: dict[str, Any]) -> Reg
 
 def _rows(photos: pd.DataFrame) -> list[list[Any]]:
     return [list(row) for row in photos[_KEYED].itertuples(index=False)]
-
-
-def _pretrained(method: Regression) -> dict[str, str]:
-    """Return the digest of a file of encoder weights: the key follows content, not names."""
-    weights = method.weights
-    if weights in (None, "imagenet"):
-        return {}
-    return {"weights": f"sha256:{sha(read_bytes(str(weights)))}"}

@@ -19,9 +19,7 @@ from nadir.config.retrieval_experiments import LIGHT, RetrievalModel, RetrievalT
 from nadir.errors import InputError
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS, check_weights_file
 from nadir.learn.devices import check_device
-from nadir.learn.kept import CARD, keep_training
-from nadir.provenance.digest import sha
-from nadir.provenance.files import read_bytes
+from nadir.learn.kept import CARD, keep_training, pretrained_parts
 from nadir.retrieval.places import complete_places, read_images
 
 TASK = "place retrieval"
@@ -123,7 +121,7 @@ def train_retrieval(
         "images": _rows(pd.concat([data.train, data.validation])),
         "views": list(views),
         "upright": upright,
-        "model": network.model_dump(mode="json") | _pretrained(network),
+        "model": network.model_dump(mode="json") | pretrained_parts(network.weights),
         "train": train.model_dump(mode="json"),
         "code": code,
         "seed": seed,
@@ -187,10 +185,3 @@ def retrieval_data(
 
 def _rows(images: pd.DataFrame) -> list[list[Any]]:
     return [list(row) for row in images[_KEYED].itertuples(index=False)]
-
-
-def _pretrained(cfg: RetrievalModel) -> dict[str, str]:
-    """Return the digest of a file of encoder weights: the key follows content, not names."""
-    if cfg.weights in (None, "imagenet"):
-        return {}
-    return {"weights": f"sha256:{sha(read_bytes(str(cfg.weights)))}"}

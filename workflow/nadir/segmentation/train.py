@@ -19,6 +19,7 @@ from nadir.config.experiments import ModelConfig, RandomForest, TrainConfig
 from nadir.errors import InputError, did_you_mean
 from nadir.learn.card import run_card
 from nadir.learn.devices import check_device
+from nadir.learn.kept import pretrained_parts
 from nadir.provenance.atomic import swap_folder, temporary_beside, write_faults, write_json
 from nadir.provenance.cache import ResultCache
 from nadir.provenance.digest import sha
@@ -149,7 +150,7 @@ def train_model(
         "split": _digest(split),
         "statistics": _digest(statistics),
         "classes": table.model_dump(mode="json"),
-        "model": model.model_dump(mode="json") | _pretrained(model),
+        "model": model.model_dump(mode="json") | pretrained_parts(getattr(model, "weights", None)),
         "train": train.model_dump(mode="json"),
         "code": code,
         "seed": seed,
@@ -285,9 +286,3 @@ def _digest(path: str | os.PathLike[str]) -> str:
         raise InputError(
             path, "there is no such file", "Run snakemake: it makes what is missing."
         ) from error
-
-
-def _pretrained(model: ModelConfig) -> dict[str, Any]:
-    """Return the digest of a file of encoder weights: the key follows content, not names."""
-    weights = getattr(model, "weights", None)
-    return {"weights": f"sha256:{_digest(weights)}"} if weights and weights != "imagenet" else {}
