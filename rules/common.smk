@@ -23,6 +23,7 @@ if PACKAGE.is_dir():  # in-tree use; a remote module finds the installed package
 from nadir.config.document import SEGMENTATION_JOBS, load_config
 from nadir.config.encoders import weights_file
 from nadir.config.environment import prepare_environment
+from nadir.config.fetch import is_fetched
 from nadir.errors import NadirError
 from nadir.learn.devices import check_device
 from nadir.provenance import raw as raw_files
@@ -148,11 +149,22 @@ def with_sidecars(paths):
 
 
 def image_paths(wildcards):
-    """Every raw image of a scene."""
-    scene = scene_of(wildcards)
-    return [
-        existing(path) for source in scene.dates.values() for path in source.paths()
-    ]
+    """Every raw image of a scene; those that the graph fetches are inputs of another kind."""
+    sources = [] if scene_of(wildcards).fetch else scene_of(wildcards).dates.values()
+    return [existing(path) for source in sources for path in source.paths()]
+
+
+def fetched_images(wildcards):
+    """The images that the graph fetches for a scene, or nothing."""
+    sources = scene_of(wildcards).dates.values() if scene_of(wildcards).fetch else []
+    return [path for source in sources for path in source.paths()]
+
+
+def fetched_files(wildcards):
+    """The images and the mask that the graph fetches for a scene, or nothing."""
+    mask = scene_of(wildcards).mask
+    labels = mask.paths() if mask and is_fetched(mask.file) else []
+    return [*fetched_images(wildcards), *labels]
 
 
 def image_files(wildcards):
@@ -161,9 +173,11 @@ def image_files(wildcards):
 
 
 def mask_paths(wildcards):
-    """Every raw file of a scene's labels."""
+    """Every raw file of a scene's labels; one that the graph fetches is another kind of input."""
     mask = scene_of(wildcards).mask
-    return [existing(path) for path in mask.paths()] if mask else []
+    return [
+        existing(path) for path in (mask.paths() if mask else []) if not is_fetched(path)
+    ]
 
 
 def mask_files(wildcards):
@@ -272,6 +286,8 @@ def fine_mask(wildcards):
     world, mask = satellite_world(wildcards), scene_of(wildcards).mask
     if world:
         return ancient(f"results/simulated/{world}/mask.tif")
+    if mask and is_fetched(mask.file):
+        return mask.file
     if mask and raw_files.is_local(mask.file) and not mask.grid:
         return ancient(existing(mask.file))
     return (
@@ -282,7 +298,7 @@ def fine_mask(wildcards):
 def raster_mask_digests(wildcards):
     """Digest of a raw raster mask; others are inputs that the graph makes."""
     mask = scene_of(wildcards).mask
-    known = mask and raw_files.is_local(mask.file)
+    known = mask and raw_files.is_local(mask.file) and not is_fetched(mask.file)
     return digests(with_sidecars([existing(mask.file)]) if known else [])
 
 

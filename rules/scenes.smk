@@ -4,6 +4,7 @@ rule check_images:
         raw=lambda wildcards: ancient(
             [*image_files(wildcards), *simulated_files(wildcards)]
         ),
+        fetched=fetched_images,
         world=world_file,
         picture=picture_file,
     output:
@@ -35,6 +36,7 @@ rule check_images:
 rule check_scene:
     input:
         raw=lambda wildcards: ancient([*image_files(wildcards), *mask_files(wildcards)]),
+        fetched=fetched_files,
         world=world_file,
         picture=picture_file,
         aerial=aerial_file,
@@ -53,7 +55,7 @@ rule check_scene:
         runtime=15,
     params:
         cfg=lambda wildcards: text_of(
-            scene=scene_of(wildcards).model_dump(mode="json", exclude={"group"}),
+            scene=scene_of(wildcards).model_dump(mode="json", exclude={"group", "fetch"}),
             bands=dataset_of(wildcards).bands,
             classes=dataset_of(wildcards).table.colorless,
             sizes=dataset_of(wildcards).tiles.sizes,
@@ -74,6 +76,7 @@ rule build_cube:
         raw=lambda wildcards: ancient(
             [*image_files(wildcards), *simulated_files(wildcards)]
         ),
+        fetched=fetched_images,
         world=world_file,
         picture=picture_file,
         check="results/{job}/{dataset}/scenes/{scene}/images.json",

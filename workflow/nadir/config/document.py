@@ -23,6 +23,7 @@ from nadir.config.buildings import (
 from nadir.config.buildings_ends import buildings_ends, forest_ends
 from nadir.config.experiments import ExperimentConfig
 from nadir.config.explain import explain
+from nadir.config.fetch import fill_fetched
 from nadir.config.landcover import DatasetConfig, JobConfig
 from nadir.config.landcover_ends import segmentation_ends
 from nadir.config.localization import CaseDataset, LocalizationConfig, LocalizationExperiment
@@ -105,6 +106,7 @@ def load_config(raw: dict[str, Any], look: bool = True) -> Config:
     problems: list[str] = []
     expanded = _expand(raw, "", problems)
     filled = fill_scenes(_fill_recipes(expanded, problems), problems, look)
+    filled = fill_fetched(filled, SEGMENTATION_JOBS, problems)
     try:
         config = Config.model_validate(filled)
     except ValidationError as error:

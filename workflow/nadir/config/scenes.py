@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from nadir.config.base import ConfigModel, Name
+from nadir.config.fetch import FetchConfig
 from nadir.config.slippy import TileFolder
 
 SENTINEL2_BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
@@ -184,6 +185,8 @@ class SceneConfig(ConfigModel):
     """Whether a simulated aerial scene is learnt from its true footprints, not from those that a
     hurried surveyor drew.
     """
+    fetch: FetchConfig | None = None
+    """Where imagery (and labels) are fetched from; `dates` is not given then."""
     dates: dict[Name, ImageSource] = Field(default_factory=dict)
     """Date name -> imagery, in the order in which the cube stacks them."""
     mask: MaskSource | None = None
