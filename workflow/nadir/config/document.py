@@ -106,7 +106,7 @@ def load_config(raw: dict[str, Any], look: bool = True) -> Config:
     problems: list[str] = []
     expanded = _expand(raw, "", problems)
     filled = fill_scenes(_fill_recipes(expanded, problems), problems, look)
-    filled = fill_fetched(filled, SEGMENTATION_JOBS, problems)
+    filled = fill_fetched(filled, problems)
     try:
         config = Config.model_validate(filled)
     except ValidationError as error:

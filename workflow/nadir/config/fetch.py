@@ -143,27 +143,24 @@ def is_fetched(path: str | None) -> bool:
     return bool(path) and str(path).startswith(f"{FETCHED}/")
 
 
-def fill_fetched(raw: dict[str, Any], jobs: tuple[str, ...], problems: list[str]) -> dict[str, Any]:
-    """Give scenes with `fetch` their dates and their mask: the files that will be there.
+def fill_fetched(raw: dict[str, Any], problems: list[str]) -> dict[str, Any]:
+    """Give scenes of land cover with `fetch` their dates and mask: the files that will be there.
 
     Args:
         raw: The configuration.
-        jobs: Sections whose scenes may be fetched.
         problems: What is wrong is added to it.
     """
-    filled = dict(raw)
-    for job in jobs:
-        datasets = _mapping(_mapping(raw.get(job)).get("datasets"))
-        if not any(_fetches(dataset) for dataset in datasets.values()):
-            continue
-        filled[job] = {
-            **raw[job],
-            "datasets": {
-                name: _with_files(job, name, dataset, problems) if _fetches(dataset) else dataset
-                for name, dataset in datasets.items()
-            },
-        }
-    return filled
+    for name, dataset in _mapping(_mapping(raw.get("buildings")).get("datasets")).items():
+        if _fetches(dataset):
+            problems.append(f"buildings.datasets.{name}: only scenes of landcover are fetched")
+    datasets = _mapping(_mapping(raw.get("landcover")).get("datasets"))
+    if not any(_fetches(dataset) for dataset in datasets.values()):
+        return raw
+    filled = {
+        name: _with_files("landcover", name, dataset, problems) if _fetches(dataset) else dataset
+        for name, dataset in datasets.items()
+    }
+    return {**raw, "landcover": {**raw["landcover"], "datasets": filled}}
 
 
 def _mapping(value: Any) -> dict[str, Any]:
