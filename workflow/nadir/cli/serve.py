@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from nadir.cli.options import device
 from nadir.errors import InputError
@@ -41,6 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of a localiser; may be given several times",
     )
     parser.add_argument(
+        "--retrieve",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FOLDER",
+        help="folder of a gallery that `nadir export-gallery` made; may be given several times",
+    )
+    parser.add_argument(
         "--examples",
         nargs="+",
         default=[],
@@ -55,6 +64,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="PATH",
         help="images, or folders of images, that the page of /segment offers to try",
+    )
+    parser.add_argument(
+        "--retrieve-examples",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="PATH",
+        help="photos, or folders of photos, of the first gallery's first view that the page of "
+        "/retrieve offers to try before the gallery's own",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s)")
     parser.add_argument("--port", default=8000, type=int, help="port; 0 takes a free one")
@@ -165,28 +183,45 @@ def _capabilities(options: argparse.Namespace, held: ExitStack) -> list[Capabili
         held: Keeps the device of models as long as the service runs.
     """
     found: list[Capability] = []
+    place = _place(held) if options.bundles or options.retrieve else None
     if options.bundles:
-        found.append(_segment(options, held))
+        found.append(_segment(options, place))
     if options.localize:
         found.append(Localize(_locators(options.localize), find_photos(options.examples)))
+    if options.retrieve:
+        found.append(_retrieve(options, place))
     if not found:
         raise InputError(
             "serve",
             "there is nothing to serve",
-            "Give a model's bundle, or a localiser's folder: --localize.",
+            "Give a model's bundle, a localiser's folder (--localize) or a gallery (--retrieve).",
         )
     return found
 
 
-def _segment(options: argparse.Namespace, held: ExitStack) -> Capability:
-    """Load segmentation models; only here is what they compute with imported."""
+def _place(held: ExitStack) -> Any:
+    """Return the torch device of all models: leased once, since a lease excludes every other."""
     from nadir.learn.devices import lease
+
+    return held.enter_context(lease(device()))
+
+
+def _segment(options: argparse.Namespace, place: Any) -> Capability:
+    """Load segmentation models; only here is what they compute with imported."""
     from nadir.service.catalog import load_models
     from nadir.service.segment import Segment
 
-    place = held.enter_context(lease(device()))
     models = load_models(options.bundles, place, options.threads)
     return Segment(models, options.state or state_folder(), find_photos(options.segment_examples))
+
+
+def _retrieve(options: argparse.Namespace, place: Any) -> Capability:
+    """Load galleries; only here is what they compute with imported."""
+    from nadir.service.galleries import load_galleries
+    from nadir.service.retrieve import Retrieve
+
+    galleries = load_galleries(options.retrieve, place, options.threads)
+    return Retrieve(galleries, find_photos(options.retrieve_examples))
 
 
 def state_folder(environment: Mapping[str, str] | None = None) -> Path:

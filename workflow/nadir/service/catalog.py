@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from nadir.config.experiments import PredictConfig
 from nadir.errors import InputError, did_you_mean
-from nadir.learn.bundle import DESCRIPTION, WEIGHTS
+from nadir.learn.bundle import DESCRIPTION, WEIGHTS, load_description
 from nadir.provenance.digest import sha
+from nadir.retrieval.training import TASK as RETRIEVAL
 from nadir.segmentation.blend import LEVELS
 from nadir.service.models import local_bundle
 from nadir.service.problems import Problem
@@ -195,6 +196,12 @@ def load_model(
     """
     from nadir.segmentation.predictor import load_predictor
 
+    if load_description(folder).get("task") == RETRIEVAL:
+        raise InputError(
+            folder,
+            f"a model of {RETRIEVAL} answers out of a gallery",
+            "Make one with `nadir export-gallery`, and give its folder after --retrieve.",
+        )
     predictor = load_predictor(folder, device, threads)
     digest = sha(b"".join((folder / item).read_bytes() for item in (WEIGHTS, DESCRIPTION)))[:16]
     predict, threshold = PredictConfig(), _EVEN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,15 +40,7 @@ def read_wishes(fields: dict[str, str]) -> Wishes:
     Raises:
         Problem: 422 for unknown fields, and for values that are none.
     """
-    for name in fields:
-        if name not in _FIELDS:
-            short = name[:80]
-            raise Problem(
-                422,
-                "unknown-field",
-                f"the form has a field {short!r}{did_you_mean(short, _FIELDS)}",
-                _LIST.format(", ".join(("image", *_FIELDS))),
-            )
+    refuse_unknown(fields, ("image", *_FIELDS))
     output = fields.get("output") or OUTPUTS[0]
     if output not in OUTPUTS:
         short = output[:80]
@@ -68,6 +61,23 @@ def read_wishes(fields: dict[str, str]) -> Wishes:
             422, "invalid-number", f"threshold is {threshold:g}", "Give a number from 0 to 1."
         )
     return Wishes(fields.get("model") or None, threshold, output, (scale, offset))
+
+
+def refuse_unknown(fields: Iterable[str], known: Sequence[str]) -> None:
+    """See that a form has no other fields than those that are known.
+
+    Raises:
+        Problem: 422, with the nearest name.
+    """
+    for name in fields:
+        if name not in known:
+            short = name[:80]
+            raise Problem(
+                422,
+                "unknown-field",
+                f"the form has a field {short!r}{did_you_mean(short, known)}",
+                _LIST.format(", ".join(known)),
+            )
 
 
 def _number(fields: dict[str, str], name: str) -> float | None:

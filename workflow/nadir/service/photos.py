@@ -75,14 +75,16 @@ async def read_upload(request: Request, settings: Settings) -> Upload:
     return Upload(data, fields)
 
 
-def open_photo(data: bytes, max_pixels: int) -> NDArray[np.uint8]:
+def open_photo(data: bytes, max_pixels: int, *, upright: bool = False) -> NDArray[np.uint8]:
     """Decode a photo that somebody sent.
 
-    Its pixels are as they are stored, as everywhere in nadir: an EXIF orientation is not applied.
+    Its pixels are as they are stored, as everywhere in nadir: an EXIF orientation is not applied,
+    unless asked for.
 
     Args:
         data: A PNG, JPEG or TIFF file; of several pages, the first counts.
         max_pixels: Largest number of pixels, compared with the header before decoding.
+        upright: Whether to turn it as its EXIF orientation says.
 
     Returns:
         (height, width, 3) uint8, RGB; gray becomes three equal channels, alpha is dropped.
@@ -100,7 +102,7 @@ def open_photo(data: bytes, max_pixels: int) -> NDArray[np.uint8]:
             "Send a smaller photo: cut out a part, or reduce it.",
         )
     try:
-        return decode_picture(data, "photo")
+        return decode_picture(data, "photo", upright=upright)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # decoders raise nearly everything on torn files

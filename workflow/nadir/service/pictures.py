@@ -17,11 +17,16 @@ log = logging.getLogger(__name__)
 PNG: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/png": {}}, "description": "A picture."}
 }
+JPEG: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/jpeg": {}}, "description": "A picture."}
+}
 """What OpenAPI says of an answer that is a picture."""
 
 
-async def picture(context: Context, make: Callable[[], bytes]) -> Response:
-    """Make a PNG in a thread and return it, to be kept by the browser for an hour.
+async def picture(
+    context: Context, make: Callable[[], bytes], media_type: str = "image/png"
+) -> Response:
+    """Make a picture in a thread and return it, to be kept by the browser for an hour.
 
     Raises:
         Problem: 500 when what it is made of cannot be read.
@@ -33,6 +38,4 @@ async def picture(context: Context, make: Callable[[], bytes]) -> Response:
         raise Problem(
             500, "unreadable-raster", "the raster cannot be read", "Tell whoever runs the service."
         ) from error
-    return Response(
-        data, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"}
-    )
+    return Response(data, media_type=media_type, headers={"Cache-Control": "private, max-age=3600"})
