@@ -1,0 +1,130 @@
+"""The judge of views: trained once a dataset, kept by key. Nothing here imports torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nadir.config.groundview_evaluate import JudgeConfig
+from nadir.errors import InputError
+from nadir.groundview.pairs import Pairs, open_pairs
+from nadir.learn.bundle import DESCRIPTION, WEIGHTS
+from nadir.learn.devices import check_device
+from nadir.learn.kept import CARD, keep_training
+from nadir.provenance.digest import sha
+
+TASK = "judgment of ground views"
+"""What `model.yaml` calls the task of this model."""
+
+LEAST_PHOTOS = 8
+"""Fewer training photos describe nothing."""
+
+
+@dataclass(frozen=True)
+class JudgeSession:
+    """How and where to fit.
+
+    Attributes:
+        work: Folder for the state of an unfinished run.
+        folder: Where to write bundle and history.
+        seed: Seed of the configuration.
+        device: `auto`, `cpu` or `cuda`.
+        threads: CPU threads.
+        keys: Keys of code and data, for the bundle.
+    """
+
+    work: Path
+    folder: Path
+    seed: int = 0
+    device: str = "auto"
+    threads: int = 1
+    keys: dict[str, Any] | None = None
+
+
+Fit = Callable[[Pairs, JudgeConfig, JudgeSession], dict[str, Any]]
+"""(pairs, settings, session) -> facts for the run card."""
+
+
+def train_judge(
+    fit: Fit,
+    pairs: str | os.PathLike[str],
+    cfg: JudgeConfig,
+    *,
+    model: Path,
+    cache_root: str | os.PathLike[str],
+    code: str,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int = 2,
+) -> str:
+    """Train the judge of a dataset, or deliver what an equal training gave before.
+
+    The result is kept under a key of the photos of training and validation, their truth, settings,
+    code and seed; an unfinished run with the same key goes on after its last finished epoch.
+
+    Args:
+        fit: Fits the network.
+        pairs: Manifest of the pairs.
+        cfg: The judge's section.
+        model: Folder for `model.safetensors`, `model.yaml`, `card.json` and `history.parquet`.
+        cache_root: Folder of kept trainings.
+        code: Fingerprint of the code.
+        seed: Seed of the configuration.
+        device: `auto`, `cpu` or `cuda`.
+        threads: CPU threads.
+
+    Returns:
+        The key.
+
+    Raises:
+        InputError: For pairs that cannot be read, too few photos, or a device that is not there.
+        OutputError: When the disk is full or not writable.
+    """
+    data = open_pairs(pairs)
+    check_judged(data, pairs)
+    parts = {
+        "photos": {split: _digest(data, split) for split in ("train", "validation")},
+        "judge": cfg.model_dump(mode="json"),
+        "code": code,
+        "seed": seed,
+    }
+
+    def fit_into(work: Path, made: Path, keys: dict[str, Any]) -> dict[str, Any]:
+        check_device(device)
+        return fit(data, cfg, JudgeSession(work, made, seed, device, threads, keys))
+
+    names = (WEIGHTS, DESCRIPTION, CARD, "history.parquet")
+    outputs = {name: model / name for name in names}
+    return keep_training(fit_into, cache_root, parts, outputs, cfg=("judge",), threads=threads)
+
+
+def check_judged(pairs: Pairs, name: str | os.PathLike[str]) -> None:
+    """See that there is something to learn from.
+
+    Raises:
+        InputError: When there are too few training photos, or all of them are equal.
+    """
+    photos = pairs.photos[pairs.rows("train")]
+    if len(photos) < LEAST_PHOTOS:
+        problem = f"there are {len(photos)} training photos, and {LEAST_PHOTOS} are the least"
+        raise InputError(name, problem, "Give more pairs, or a smaller share to test.")
+    if (photos == photos[0]).all():
+        raise InputError(name, "all training photos are equal", "Give photos of several places.")
+
+
+def _digest(pairs: Pairs, split: str) -> str:
+    """Return the digest of the photos of a split, and of their truth."""
+    some = pairs.of(split)
+    shares = some.view_shares()
+    truth = b"" if shares is None else np.ascontiguousarray(shares, "<f4").tobytes()
+    return sha(f"{some.photos.shape}".encode() + _bytes(some.photos) + truth)
+
+
+def _bytes(photos: NDArray[np.uint8]) -> bytes:
+    return np.ascontiguousarray(photos).tobytes()
