@@ -9,7 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from nadir.config.experiments import ModelConfig, UNet, UNetNoSkip
+from nadir.config.networks import (
+    LibraryNetwork,
+    ModelConfig,
+    UNet,
+    UNetNoSkip,
+    UNetTwoEncoders,
+)
 from nadir.errors import did_you_mean
 
 COMMON_ENCODERS = ("resnet18", "resnet34", "resnet50", "efficientnet-b0", "mobilenet_v2", "mit_b0")
@@ -34,7 +40,11 @@ ENCODERS = (
 TIMM = "tu-"
 """Prefix of timm's encoders."""
 
+TORCHGEO = "torchgeo:"
+"""Prefix of weights that torchgeo knows by name."""
+
 _MIX_TRANSFORMERS = "mit_"
+_VISION_TRANSFORMERS = ("vit_", "deit", "beit", "eva", "flexivit", "samvit")
 
 
 class ModelFault(NamedTuple):
@@ -51,9 +61,11 @@ def model_faults(cfg: ModelConfig) -> Iterator[ModelFault]:
     An unknown encoder (with the nearest name), a decoder of a number of stages that does not fit,
     weights that are neither `imagenet` nor a `.safetensors` file.
     """
-    if not isinstance(cfg, (UNet, UNetNoSkip)):
-        return
-    yield from encoder_faults(cfg.encoder, cfg.weights)
+    if isinstance(cfg, UNetTwoEncoders):
+        for encoder in cfg.encoders:
+            yield from encoder_faults(encoder, cfg.weights, "encoders")
+    elif isinstance(cfg, (UNet, UNetNoSkip, LibraryNetwork)):
+        yield from encoder_faults(cfg.encoder, cfg.weights)
     if isinstance(cfg, UNet):
         stages = len(cfg.decoder_channels)
         if not 3 <= stages <= 5 or (cfg.encoder.startswith(_MIX_TRANSFORMERS) and stages != 5):
@@ -62,18 +74,43 @@ def model_faults(cfg: ModelConfig) -> Iterator[ModelFault]:
                 f"{stages} stages of the decoder do not fit the encoder {cfg.encoder}",
                 "Give 5 numbers (3 or 4 for a shallower convolutional encoder).",
             )
+    if isinstance(cfg, LibraryNetwork):
+        yield from _library_faults(cfg)
 
 
-def encoder_faults(encoder: str, weights: str | None) -> Iterator[ModelFault]:
+def _library_faults(cfg: LibraryNetwork) -> Iterator[ModelFault]:
+    """Yield which parts of a library's network do not go together."""
+    if cfg.name == "unetplusplus" and cfg.encoder.startswith(_MIX_TRANSFORMERS):
+        problem = f"unetplusplus has no connections for the stages of {cfg.encoder}"
+        yield ModelFault("encoder", problem, "Choose a convolutional encoder, or unet.")
+    if cfg.name == "deeplabv3plus" and cfg.encoder.startswith((_MIX_TRANSFORMERS, "vgg")):
+        problem = f"{cfg.encoder} cannot be dilated, as deeplabv3plus needs it"
+        yield ModelFault("encoder", problem, "Choose a ResNet, or another model.")
+    if cfg.name != "dpt":
+        return
+    if not cfg.encoder.removeprefix(TIMM).startswith(_VISION_TRANSFORMERS):
+        yield ModelFault(
+            "encoder",
+            f"dpt needs a vision transformer, and {cfg.encoder} is none that is known",
+            "Choose one such as tu-vit_small_patch16_224.",
+        )
+    if cfg.dates != "stacked":
+        yield ModelFault("dates", "dpt knows no attention over dates", "Set dates: stacked.")
+    if cfg.weights not in (None, "imagenet"):
+        yield ModelFault("weights", "dpt takes no files of weights", "Set imagenet, or null.")
+
+
+def encoder_faults(encoder: str, weights: str | None, key: str = "encoder") -> Iterator[ModelFault]:
     """Yield what can be told wrong of an encoder's name, and of the weights it starts from."""
     if not is_encoder(encoder):
         hint = did_you_mean(encoder, [*ENCODERS, *(timm_encoders() or ())])
         yield ModelFault(
-            "encoder",
+            key,
             f"there is no encoder {encoder!r}{hint}",
             f"Common ones are {', '.join(COMMON_ENCODERS)}.",
         )
-    if weights not in (None, "imagenet") and not str(weights).endswith(".safetensors"):
+    named = weights in (None, "imagenet") or str(weights).startswith(TORCHGEO)
+    if not named and not str(weights).endswith(".safetensors"):
         hint = did_you_mean(str(weights), ["imagenet"])
         yield ModelFault(
             "weights",
@@ -84,8 +121,13 @@ def encoder_faults(encoder: str, weights: str | None) -> Iterator[ModelFault]:
 
 def weights_file(cfg: ModelConfig) -> str | None:
     """Return the file of encoder weights that a model starts from, if it starts from one."""
-    weights = cfg.weights if isinstance(cfg, (UNet, UNetNoSkip)) else None
-    return None if weights == "imagenet" else weights
+    weights = cfg.weights if isinstance(cfg, (UNet, UNetNoSkip, LibraryNetwork)) else None
+    return weights if is_weights_file(weights) else None
+
+
+def is_weights_file(weights: str | None) -> bool:
+    """Tell whether weights are a file, and not a name for what has to be fetched, or nothing."""
+    return weights not in (None, "", "imagenet") and not str(weights).startswith(TORCHGEO)
 
 
 def is_encoder(name: str) -> bool:

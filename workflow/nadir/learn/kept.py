@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from nadir.config.encoders import is_weights_file
 from nadir.learn.card import run_card
 from nadir.provenance.atomic import write_json
 from nadir.provenance.cache import ResultCache
@@ -81,11 +82,11 @@ def pretrained_parts(weights: str | None) -> dict[str, str]:
     """Return what a key holds of encoder weights: their digest, for it follows content, not names.
 
     Args:
-        weights: A file, `imagenet`, or None; the last two have no digest of their own.
+        weights: A file, or None or a name (`imagenet`, `torchgeo:...`), which have no digest.
 
     Raises:
         InputError: When the file cannot be read.
     """
-    if weights in (None, "", "imagenet"):
+    if not is_weights_file(weights):
         return {}
     return {"weights": f"sha256:{sha(read_bytes(str(weights)))}"}
