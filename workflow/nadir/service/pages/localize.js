@@ -5,11 +5,13 @@ import { Overlay } from "./overlay.js";
 import {
   $, listenToLock, listenToMap, margins, narrow, row, save, say, showScale, tellTrouble,
 } from "./page.js";
-import { ask, askJson, ServiceProblem } from "./service.js";
+import { checkSize, Search } from "./search.js";
+import { ask, askJson } from "./service.js";
 import { asStored } from "./stored.js";
 import { Viewer } from "./viewer.js";
 import { percent } from "./words.js";
 
+const search = new Search("Looking for the photo.", clearAnswer);
 const overlay = new Overlay();
 const viewer = new Viewer($("view"), {
   draw: (context, view) => overlay.draw(context, view),
@@ -25,7 +27,6 @@ const MODES = {
 let substrates = [];
 let substrate = null;
 let limits = null;
-let search = null; // what cancels the request that is under way
 
 async function start() {
   try {
@@ -51,7 +52,7 @@ function listSubstrates() {
 
 function choose(next) {
   substrate = next;
-  stopSearch();
+  search.stop();
   clearAnswer();
   const base = `/localize/substrates/${encodeURIComponent(next.name)}`;
   const version = `v=${next.version}`;
@@ -65,72 +66,29 @@ function choose(next) {
   });
 }
 
-async function tryExample(name, button) {
-  stopSearch();
+function tryExample(name, button) {
   markExample(button);
-  const mine = begin();
-  try {
-    const blob = await (await ask(exampleAddress("localize", name), { signal: mine.signal })).blob();
-    await locate(blob, name, mine);
-  } catch (error) {
-    fail(error, mine);
-  }
+  return search.run(async (signal) => {
+    const blob = await (await ask(exampleAddress("localize", name), { signal })).blob();
+    return locate(blob, name, signal);
+  }, tell);
 }
 
-async function take(file) {
-  stopSearch();
+function take(file) {
   markExample(null);
-  const mine = begin();
-  try {
-    if (limits && file.size > limits.bytes) {
-      throw new ServiceProblem(413, {
-        title: "Too large",
-        detail: `The file has ${(file.size / 2 ** 20).toFixed(1)} MB`,
-        remedy: `At most ${Math.floor(limits.bytes / 2 ** 20)} MB are taken.`,
-      });
-    }
-    await locate(file, file.name, mine);
-  } catch (error) {
-    fail(error, mine);
-  }
+  return search.run(async (signal) => {
+    checkSize(file, limits);
+    return locate(file, file.name, signal);
+  }, tell);
 }
 
-async function locate(blob, name, mine) {
+async function locate(blob, name, signal) {
   const form = new FormData();
   form.append("substrate", substrate.name);
   form.append("photo", blob, name);
   const shown = asStored(blob).then(createImageBitmap).catch(() => null);
-  const answer = await askJson("/localize", {
-    method: "POST",
-    body: form,
-    signal: mine.signal,
-  });
-  const image = await shown;
-  if (search === mine) {
-    search = null;
-    tell(answer, image);
-  }
-}
-
-function begin() {
-  search = new AbortController();
-  clearAnswer();
-  $("answer").hidden = false;
-  $("busy").hidden = false;
-  say("Looking for the photo.");
-  return search;
-}
-
-function stopSearch() {
-  search?.abort();
-  search = null;
-}
-
-function fail(error, mine) {
-  if (mine !== search) return; // cancelled, or overtaken by another
-  search = null;
-  clearAnswer();
-  tellTrouble(error);
+  const answer = await askJson("/localize", { method: "POST", body: form, signal });
+  return [answer, await shown];
 }
 
 function clearAnswer() {
@@ -139,7 +97,7 @@ function clearAnswer() {
   viewer.redraw();
 }
 
-function tell(answer, image) {
+function tell([answer, image]) {
   overlay.answer = answer;
   overlay.image = image;
   $("busy").hidden = true;
@@ -228,7 +186,7 @@ function listen() {
     start();
   });
   $("cancel").addEventListener("click", () => {
-    stopSearch();
+    search.stop();
     clearAnswer();
     markExample(null);
     say("Cancelled.");
