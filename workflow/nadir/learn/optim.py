@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -34,7 +34,8 @@ class Schedule:
 
     Args:
         cfg: The section of the configuration.
-        optimizer: Whose learning rate is set.
+        optimizer: Whose learning rate is set; groups of parameters with a key `scheduled` that is
+            false keep theirs (but for `plateau`).
         epochs: Length of the whole training.
         seconds: Its length in seconds of computing, if it ends by time.
     """
@@ -55,11 +56,11 @@ class Schedule:
                 optimizer, "min", factor=cfg.factor, patience=cfg.patience
             )
         elif cfg.name == "cosine":
-            self.by_epoch = LambdaLR(
+            self.by_epoch = _by_epoch(
                 optimizer, lambda epoch: self._factor(epoch, epochs, cfg.warmup)
             )
         elif cfg.name == "step":
-            self.by_epoch = LambdaLR(
+            self.by_epoch = _by_epoch(
                 optimizer, lambda epoch: cfg.factor if self._done(epoch, epochs) >= 2 / 3 else 1.0
             )
 
@@ -98,6 +99,18 @@ class Schedule:
         chosen = self.plateau or self.by_epoch
         if chosen is not None:
             chosen.load_state_dict(state)
+
+
+def _by_epoch(optimizer: Optimizer, factor: Callable[[int], float]) -> LambdaLR:
+    """Return a schedule of factors for all groups that are scheduled; 1 for the others."""
+    groups = optimizer.param_groups
+    return LambdaLR(
+        optimizer, [factor if group.get("scheduled", True) else _unchanged for group in groups]
+    )
+
+
+def _unchanged(epoch: int) -> float:
+    return 1.0
 
 
 def cosine_factor(epoch: int, epochs: int, warmup: int, done: float | None = None) -> float:
