@@ -24,6 +24,10 @@ from nadir.config.buildings_ends import buildings_ends, forest_ends
 from nadir.config.experiments import ExperimentConfig
 from nadir.config.explain import explain
 from nadir.config.fetch import fill_fetched
+from nadir.config.groundview import PhotosDataset
+from nadir.config.groundview_ends import groundview_ends
+from nadir.config.groundview_job import GroundviewConfig, ViewExperiment
+from nadir.config.groundview_recipes import GROUNDVIEW_RECIPES
 from nadir.config.landcover import DatasetConfig, JobConfig
 from nadir.config.landcover_ends import segmentation_ends
 from nadir.config.localization import CaseDataset, LocalizationConfig, LocalizationExperiment
@@ -65,6 +69,8 @@ class Config(ConfigModel):
     """Localization: photos of unknown position, and a substrate to find them on."""
     retrieval: RetrievalConfig = RetrievalConfig()
     """Retrieval: the same place from a drone and from a satellite."""
+    groundview: GroundviewConfig = GroundviewConfig()
+    """Ground view: what an observer would see at a place that is seen from above."""
     compute: ComputeConfig = ComputeConfig()
     """Where the work is done."""
 
@@ -81,10 +87,15 @@ _PARTS: dict[str, tuple[type[ConfigModel], type[ConfigModel]]] = {
     "buildings": (BuildingsDataset, BuildingsExperiment),
     "localization": (CaseDataset, LocalizationExperiment),
     "retrieval": (PlacesDataset, RetrievalExperiment),
+    "groundview": (PhotosDataset, ViewExperiment),
 }
 """Section -> what its data sets and its experiments are."""
 
-_RECIPES = {**dict.fromkeys(SEGMENTATION_JOBS, RECIPES), "retrieval": RETRIEVAL_RECIPES}
+_RECIPES = {
+    **dict.fromkeys(SEGMENTATION_JOBS, RECIPES),
+    "retrieval": RETRIEVAL_RECIPES,
+    "groundview": GROUNDVIEW_RECIPES,
+}
 """Section -> recipes that its experiments may start from."""
 
 
@@ -211,3 +222,4 @@ def _loose_ends(config: Config, raw: dict[str, Any]) -> Iterator[str]:
     yield from forest_ends(config.landcover, config.buildings)
     yield from localization_ends(config.localization, config.worlds, raw)
     yield from retrieval_ends(config.retrieval, config.localization, raw)
+    yield from groundview_ends(config.groundview, raw)

@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 
 from nadir.config.classes import CLASS_TABLES
 from nadir.config.document import Config
+from nadir.config.groundview_recipes import GROUNDVIEW_RECIPES
 from nadir.config.recipes import RECIPES
 from nadir.config.retrieval_recipes import RETRIEVAL_RECIPES
 from nadir.provenance.atomic import write_text
@@ -257,7 +258,7 @@ def _render_tables() -> str:
 def _render_recipes() -> str:
     """Return what each recipe sets."""
     lines = ["## Recipes", "", "What an experiment with `recipe: NAME` starts from.", ""]
-    for name, values in (RECIPES | RETRIEVAL_RECIPES).items():
+    for name, values in (RECIPES | RETRIEVAL_RECIPES | GROUNDVIEW_RECIPES).items():
         plain = json.loads(json.dumps(values))  # no YAML anchors for shared parts
         text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=96)
         lines += [f"### `{name}`", "", "```yaml", text.rstrip(), "```", ""]
