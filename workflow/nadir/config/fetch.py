@@ -137,6 +137,13 @@ class FetchConfig(ConfigModel):
             )
         return area
 
+    @field_validator("dates")
+    @classmethod
+    def _other_names(cls, dates: dict[str, DateConfig]) -> dict[str, DateConfig]:
+        if "mask" in dates:
+            raise ValueError("no date may be called 'mask': its file would be that of the labels")
+        return dates
+
 
 def is_fetched(path: str | None) -> bool:
     """Whether a path is that of something that the graph fetches."""

@@ -102,7 +102,7 @@ def _ask(
         collections=[collection], bbox=area, datetime=when, limit=_PAGE, max_items=_MOST
     )
     for item in asked.items():
-        yield item.make_asset_hrefs_absolute().to_dict(include_self_link=True)
+        yield _plain(item)
 
 
 def _walk(client: Client, url: str, collection: str | None, area: Area) -> Iterator[dict[str, Any]]:
@@ -119,13 +119,19 @@ def _walk(client: Client, url: str, collection: str | None, area: Area) -> Itera
         todo.extend(here.get_children())
         for item in pystac.Catalog.get_items(here):
             if collection in (None, item.collection_id):
-                yield item.make_asset_hrefs_absolute().to_dict(include_self_link=True)
+                yield _plain(item)
     if collection is not None and seen and collection not in seen:
         raise InputError(
             shown(url),
             f"there is no collection {collection!r} (there are: {', '.join(sorted(seen)[:20])})",
             "Set `collection` to one of them.",
         )
+
+
+def _plain(item: pystac.Item) -> dict[str, Any]:
+    """Return an item as a dictionary whose assets have absolute addresses."""
+    item.make_asset_hrefs_absolute()
+    return item.to_dict(include_self_link=True, transform_hrefs=False)
 
 
 def _extends(collection: pystac.Collection, area: Area) -> bool:

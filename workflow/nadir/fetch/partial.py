@@ -232,6 +232,9 @@ class LocalFile:
     def need_all(self) -> None:
         """Nothing to load."""
 
+    def forget(self) -> None:
+        """The file is not ours to remove."""
+
 
 def open_part(address: str, folder: Path, web: Web) -> PartialFile | LocalFile:
     """Return a file by its address, or one of this machine by its path."""
