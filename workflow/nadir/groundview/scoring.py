@@ -1,0 +1,365 @@
+"""The scores of generated views: alike as sets, alike place by place, found, varied, not copied."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+
+from nadir.config.groundview_evaluate import PairingConfig, ViewEvaluateConfig
+from nadir.errors import InputError, did_you_mean
+from nadir.groundview import perceptual
+from nadir.groundview.distributions import (
+    frechet_distance,
+    mean_pairwise,
+    nearest_distances,
+    overlap,
+)
+from nadir.groundview.image_losses import LOSSES
+from nadir.groundview.intervals import Figure, jackknife_interval, mean_interval
+from nadir.groundview.judge_fitting import Judge
+from nadir.groundview.land_cover import agreement, by_class, chance_agreement, without_sky
+from nadir.groundview.pairing import by_pair, choose_pairs, draw_pairs, matched, matches
+from nadir.groundview.pairs import Pairs
+from nadir.groundview.similarity import signal_to_noise, structural_similarity
+from nadir.groundview.sliced import Descriptors, describe_patches, sliced_distance
+
+log = logging.getLogger(__name__)
+
+JUDGE = "judge"
+"""Name of the distance between the judge's features, beside `LOSSES`."""
+
+SHOWN = 6
+"""Pairs of the table that shows which photo each generated view is matched to."""
+
+_FEW = 50
+_ROWS = 32  # generated views that are compared with all photos at once
+_NEAREST = 0.01  # quantile of the photos' own distances below which a view counts as copied
+_REAL = 0x4EA1
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Test pairs and what was generated for them, with the judge's features of all.
+
+    Attributes:
+        test: The test pairs.
+        views: uint8 (n, samples, 3, image_px, image_px).
+        real: Features of the test photos, (n, d).
+        made: Features of the views, (n, samples, d).
+        train: Features of the training photos, (m, d).
+        cfg: How to score.
+        seed: Seed of draws, directions and resamples.
+    """
+
+    test: Pairs
+    views: NDArray[np.uint8]
+    real: NDArray[np.float32]
+    made: NDArray[np.float32]
+    train: NDArray[np.float32]
+    cfg: ViewEvaluateConfig
+    seed: int
+
+    @property
+    def places(self) -> NDArray[np.object_]:
+        """Labels of the places of the test pairs."""
+        return self.test.table["place"].to_numpy(object)
+
+    @property
+    def first(self) -> NDArray[np.uint8]:
+        """The first sample of each place."""
+        return np.ascontiguousarray(self.views[:, 0])
+
+    def mean(self, values: NDArray[np.floating]) -> Figure:
+        """Return a mean over the test pairs with its interval."""
+        numbers = np.asarray(values, np.float64)
+        return mean_interval(numbers, self.places, seed=self.seed, resamples=self.cfg.resamples)
+
+    def left_out(self, figure: Callable[[NDArray[np.intp]], float]) -> Figure:
+        """Return a figure of sets with its interval."""
+        return jackknife_interval(figure, self.places, seed=self.seed, groups=self.cfg.groups)
+
+
+def score_views(
+    pairs: Pairs,
+    views: NDArray[np.uint8],
+    judge: Judge,
+    cfg: ViewEvaluateConfig,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Score generated views; figures are objects of `value`, `low` and `high`.
+
+    Sets, similarity and pairing look at the first sample of each place, so that the number of
+    samples moves none of them.
+
+    Args:
+        pairs: All pairs.
+        views: uint8 (n, samples, 3, image_px, image_px) for the test pairs, in their order.
+        judge: The judge.
+        cfg: How to score.
+        seed: Seed of the configuration.
+
+    Raises:
+        InputError: When there are fewer than two test pairs, an unknown loss is named, or a file
+            of weights does not fit.
+    """
+    check_losses(cfg.pairing)
+    test, training = pairs.of("test"), pairs.photos[pairs.rows("train")]
+    if len(test) < 2:
+        problem = f"there is no set of {len(test)} test pairs to compare with"
+        raise InputError("pairs", problem, "Give a larger share to test.")
+    if len(test) < _FEW:
+        log.warning("there are only %d test pairs: the intervals tell how little is known", len(test))
+    flat = judge.features(views.reshape(-1, *views.shape[2:]))
+    own_seed = int(np.random.SeedSequence([seed, cfg.seed]).generate_state(1)[0])
+    judged = Judged(
+        test,
+        views,
+        judge.features(test.photos),
+        flat.reshape(*views.shape[:2], -1),
+        judge.features(training),
+        cfg,
+        own_seed,
+    )
+    return {
+        "pairs": len(test),
+        "places": len(set(judged.places)),
+        "samples": int(views.shape[1]),
+        "swd": _swd(judged, training),
+        "fd_own": _fd_own(judged),
+        **_overlaps(judged),
+        "ssim": judged.mean(structural_similarity(judged.first, test.photos)),
+        "psnr": judged.mean(signal_to_noise(judged.first, test.photos)),
+        "land_cover": _land_cover(judged, judge),
+        "pairing": score_pairing(judged),
+        "diversity": _diversity(judged),
+        "copying": _copying(judged),
+        **_weighted(judged),
+    }
+
+
+def check_losses(cfg: PairingConfig) -> None:
+    """See that there are the losses that pairing names.
+
+    Raises:
+        InputError: For a name that is unknown.
+    """
+    for name in cfg.losses:
+        if name not in LOSSES and name != JUDGE:
+            choices = (*LOSSES, JUDGE)
+            hint = did_you_mean(name, choices)
+            problem = f"there is no loss {name!r}{hint}"
+            raise InputError("evaluate.pairing.losses", problem, f"Use {', '.join(choices)}.")
+
+
+def _swd(judged: Judged, training: NDArray[np.uint8]) -> dict[str, Any]:
+    """Return the sliced Wasserstein distance, by level and their mean, and what photos have."""
+    cfg, seed = judged.cfg.sliced, judged.seed
+    made, real = (
+        describe_patches(some, cfg, seed) for some in (judged.first, judged.test.photos)
+    )
+
+    def distance(some: NDArray[np.intp]) -> float:
+        levels = sliced_distance(_chosen(made, some), _chosen(real, some), cfg, seed)
+        return float(np.mean(list(levels.values())))
+
+    own = _real_sample(judged, len(training))
+    levels = sliced_distance(made, real, cfg, seed)
+    return {
+        **judged.left_out(distance),
+        "levels": {str(side): value for side, value in sorted(levels.items())},
+        "photos": _swd_of_photos(training[own], judged) if len(own) > 1 else None,
+    }
+
+
+def _swd_of_photos(photos: NDArray[np.uint8], judged: Judged) -> float:
+    """Return the distance of training photos from as many test photos."""
+    cfg, seed = judged.cfg.sliced, judged.seed
+    one = describe_patches(photos, cfg, seed)
+    other = describe_patches(judged.test.photos[: len(photos)], cfg, seed)
+    return float(np.mean(list(sliced_distance(one, other, cfg, seed).values())))
+
+
+def _chosen(patches: Descriptors, some: NDArray[np.intp]) -> Descriptors:
+    return {side: values[some] for side, values in patches.items()}
+
+
+def _real_sample(judged: Judged, training: int) -> NDArray[np.intp]:
+    """Return the numbers of as many training photos as there are test photos, or all."""
+    random = np.random.default_rng([judged.seed, _REAL])
+    return random.permutation(training)[: len(judged.test)]
+
+
+def _fd_own(judged: Judged) -> dict[str, Any]:
+    """Return the Frechet distance over the judge's features, and what photos have."""
+    made, real = judged.made[:, 0], judged.real
+    own = judged.train[_real_sample(judged, len(judged.train))]
+    return {
+        **judged.left_out(lambda some: frechet_distance(made[some], real[some])),
+        "photos": frechet_distance(own, real) if len(own) > 1 else None,
+        "features": int(real.shape[1]),
+    }
+
+
+def _overlaps(judged: Judged) -> dict[str, Figure]:
+    """Return precision, recall, density and coverage."""
+    made, real, k = judged.made[:, 0], judged.real, judged.cfg.neighbors
+
+    def figure(name: str) -> Figure:
+        return judged.left_out(lambda some: getattr(overlap(real[some], made[some], k), name))
+
+    return {name: figure(name) for name in ("precision", "recall", "density", "coverage")}
+
+
+def _land_cover(judged: Judged, judge: Judge) -> dict[str, Any]:
+    """Return how far views show the land cover of their crops, and of the photos' truth."""
+    samples = judged.views.shape[1]
+    flat = judge.shares(judged.views.reshape(-1, *judged.views.shape[2:]))
+    seen = judge.shares(judged.test.photos)
+    crop, truth = judged.test.crop_shares(), judged.test.view_shares()
+    if flat is None or seen is None:
+        return {"agreement": None, "reason": "the judge has seen no truth to learn classes from"}
+    if crop is None and truth is None:
+        return {"agreement": None, "reason": "the land cover of the test pairs is not known"}
+    shown = flat.reshape(len(judged.test), samples, -1)
+    found: dict[str, Any] = {}
+    known = {"agreement": crop, "agreement_view": None if truth is None else without_sky(truth)}
+    for name, shares in known.items():
+        if shares is None:
+            found[name] = None
+            continue
+        each = [agreement(without_sky(shown[:, k]), shares) for k in range(samples)]
+        first = without_sky(shown[:, 0])
+        found[name] = {
+            **judged.mean(np.mean(each, axis=0)),
+            "photos": float(np.nanmean(agreement(without_sky(seen), shares))),
+            "chance": float(np.nanmean(chance_agreement(first, shares))),
+        }
+        found["classes" if name == "agreement" else "classes_view"] = by_class(first, shares)
+    if truth is not None:
+        found["sky_error"] = judged.mean(np.abs(shown[:, :, 0].mean(axis=1) - truth[:, 0]))
+    return found
+
+
+def pairing_distances(judged: Judged, some: NDArray[np.intp]) -> dict[str, NDArray[np.float64]]:
+    """Return, for each loss, the distance of each generated view (row) to each photo (column)."""
+    found: dict[str, NDArray[np.float64]] = {}
+    for name in judged.cfg.pairing.losses:
+        if name == JUDGE:
+            found[name] = cdist(judged.made[some, 0], judged.real[some])
+        else:
+            found[name] = _image_distances(judged.first[some], judged.test.photos[some], name)
+    return found
+
+
+@torch.inference_mode()
+def _image_distances(
+    views: NDArray[np.uint8], photos: NDArray[np.uint8], name: str
+) -> NDArray[np.float64]:
+    """Return (n, n) distances by one of `LOSSES`."""
+    real = torch.from_numpy(photos).float() / 255
+    found = np.empty((len(views), len(photos)))
+    for number, view in enumerate(torch.from_numpy(views).float() / 255):
+        for start in range(0, len(photos), _ROWS):
+            part = real[start : start + _ROWS]
+            values = LOSSES[name](view.expand_as(part).contiguous(), part)
+            found[number, start : start + _ROWS] = values.double().numpy()
+    return found
+
+
+def score_pairing(judged: Judged) -> dict[str, Any]:
+    """Return for each loss how often the photo of a place is the nearest to its generated view.
+
+    Beside `accuracy` each loss tells of a few pairs to which of them every generated view is
+    matched (`matched`, positions in `shown`), as the table that is drawn.
+    """
+    cfg = judged.cfg.pairing
+    some = choose_pairs(len(judged.test), cfg.most, judged.seed)
+    draws = draw_pairs(judged.places[some], cfg.among, cfg.draws, judged.seed)
+    shown = draws.pairs[0][:SHOWN]
+    losses = {}
+    for name, distances in pairing_distances(judged, some).items():
+        right = np.full(len(judged.test), np.nan)
+        right[some] = by_pair(matches(distances, draws), draws, len(some))
+        losses[name] = {
+            "accuracy": judged.mean(right),
+            "n": draws.among,
+            "matched": matched(distances, shown).tolist(),
+            "matched_among": [
+                int(some[draws.pairs[0][position]])
+                for position in matched(distances, draws.pairs[0])[: len(shown)]
+            ],
+        }
+    return {
+        "losses": losses,
+        "n": draws.among,
+        "chance": 1 / draws.among,
+        "draws": len(draws.pairs),
+        "compared": len(some),
+        "distinct_places": draws.distinct,
+        "shown": some[shown].tolist(),
+    }
+
+
+def _diversity(judged: Judged) -> dict[str, Any]:
+    """Return how far samples of one place differ, beside photos of different places."""
+    if judged.views.shape[1] < 2:
+        return {"value": None, "reason": "there is one sample of each place"}
+    between = mean_pairwise(judged.real[None])[0]
+    of_places = mean_pairwise(judged.made[:, 0][None])[0]
+    values = judged.views.astype(np.float32) / 255
+    pixels = values.std(axis=1, ddof=1).mean(axis=(1, 2, 3))
+    photos = (judged.test.photos.astype(np.float32) / 255).std(axis=0, ddof=1).mean()
+    return {
+        **judged.mean(mean_pairwise(judged.made) / between),
+        "unit": "mean distance of samples of a place over that of photos of different places",
+        "places": float(of_places / between),
+        "pixels": judged.mean(pixels),
+        "pixels_photos": float(photos),
+    }
+
+
+def _copying(judged: Judged) -> dict[str, Any]:
+    """Return how near views come to training photos, beside test photos."""
+    if not len(judged.train):
+        return {"ratio": None, "reason": "there are no training photos"}
+    flat = judged.made.reshape(-1, judged.made.shape[-1])
+    made = nearest_distances(flat, judged.train).reshape(judged.made.shape[:2])
+    real = nearest_distances(judged.real, judged.train)
+    near = float(np.quantile(real, _NEAREST))
+    return {
+        "distance": judged.mean(made.mean(axis=1)),
+        "photos": float(real.mean()),
+        "ratio": float(made.mean() / real.mean()) if real.mean() > 0 else None,
+        "nearer": judged.mean((made < near).mean(axis=1)),
+        "near": near,
+    }
+
+
+def _weighted(judged: Judged) -> dict[str, Any]:
+    """Return the figures that need weights of others, or why they are not there."""
+    found: dict[str, Any] = {}
+    cfg = judged.cfg
+    no = {"value": None, "reason": "no file of weights is named in the configuration"}
+    if cfg.inception is None:
+        found["fid"] = no
+    else:
+        made, real = (
+            perceptual.inception_features(pictures, cfg.inception)
+            for pictures in (judged.first, judged.test.photos)
+        )
+        found["fid"] = {"value": frechet_distance(made, real), "pictures": len(made)}
+    if cfg.alexnet is None:
+        found["lpips"] = no
+    else:
+        distances = perceptual.perceptual_distance(
+            judged.first, judged.test.photos, cfg.alexnet
+        )
+        found["lpips"] = judged.mean(distances)
+    return found
