@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,32 +17,44 @@ from numpy.typing import NDArray
 from nadir.provenance.atomic import write_faults, write_json
 
 
+class Reader(Protocol):
+    """What reads further layers off finished totals."""
+
+    layers: dict[str, str]
+    """Name -> dtype of what a call gives; `confidence` stands in the place of the blended one."""
+
+    def __call__(self, total: NDArray[np.int32], y: int, x: int) -> dict[str, NDArray]:
+        """Return name -> layer (height, width) of totals (K + 1, height, width) at a place."""
+
+
 class RawRaster:
-    """A uint8 raster in a flat file, row after row.
+    """A raster of integers in a flat file, row after row.
 
     Args:
         path: The file; made when it is not there.
         height: Rows.
         width: Columns.
+        dtype: Of its values.
     """
 
-    def __init__(self, path: Path, height: int, width: int) -> None:
+    def __init__(self, path: Path, height: int, width: int, dtype: str = "uint8") -> None:
         self.path, self.height, self.width = path, height, width
+        self.dtype = np.dtype(dtype)
         with write_faults(path):
             self.file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-            os.ftruncate(self.file, height * width)
+            os.ftruncate(self.file, height * width * self.dtype.itemsize)
 
-    def write(self, y: int, x: int, values: NDArray[np.uint8]) -> None:
+    def write(self, y: int, x: int, values: NDArray[Any]) -> None:
         """Write a window whose upper-left pixel is (row `y`, column `x`)."""
         with write_faults(self.path):
-            for row, line in enumerate(np.ascontiguousarray(values), start=y):
-                _write(self.file, line, row * self.width + x)
+            for row, line in enumerate(np.ascontiguousarray(values, self.dtype), start=y):
+                _write(self.file, line, (row * self.width + x) * self.dtype.itemsize)
 
-    def read(self, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
-        """Read a window, (height, width) uint8."""
-        values = np.empty((height, width), np.uint8)
+    def read(self, y: int, x: int, height: int, width: int) -> NDArray[Any]:
+        """Read a window, (height, width)."""
+        values = np.empty((height, width), self.dtype)
         for row, line in enumerate(values, start=y):
-            _read(self.file, line, row * self.width + x)
+            _read(self.file, line, (row * self.width + x) * self.dtype.itemsize)
         return values
 
     def close(self) -> None:
@@ -58,21 +70,36 @@ class Mosaic:
         height: Rows of the scene.
         width: Columns of the scene.
         probability: Whether to keep the probability of the last class, too.
+        reader: What reads further layers off finished totals, if anything.
 
     Attributes:
         ids: Class ids.
         confidence: Probability of that class, in percent.
         probability: Probability of the last class in steps of 1 / `blend.LEVELS`, or None.
+        further: Name -> further layer.
         done: Block rows that are complete; work goes on with the next.
     """
 
-    def __init__(self, folder: Path, height: int, width: int, probability: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        height: int,
+        width: int,
+        probability: bool = False,
+        reader: Reader | None = None,
+    ) -> None:
         self.folder = folder
         self.ids = RawRaster(folder / "ids.raw", height, width)
         self.confidence = RawRaster(folder / "confidence.raw", height, width)
         self.probability = (
             RawRaster(folder / "probability.raw", height, width) if probability else None
         )
+        self._reader = reader
+        self.further = {
+            name: RawRaster(folder / f"{name}.raw", height, width, dtype)
+            for name, dtype in (reader.layers if reader else {}).items()
+            if name != "confidence"
+        }
         # Two files take turns: the row that is under way reads one and writes the other, so that
         # what it reads is still there when it is cut short and begun anew.
         self._carried = [
@@ -85,7 +112,16 @@ class Mosaic:
     @property
     def _layers(self) -> list[RawRaster]:
         layers = [self.ids, self.confidence]
+        layers += self.further.values()
         return layers if self.probability is None else [*layers, self.probability]
+
+    def write_further(self, y: int, x: int, total: NDArray[np.int32]) -> None:
+        """Read further layers off finished totals (K + 1, height, width), and write them."""
+        if self._reader is None:
+            return
+        for name, values in self._reader(total, y, x).items():
+            layer = self.confidence if name == "confidence" else self.further[name]
+            layer.write(y, x, values)
 
     def write_carried(self, offset: int, total: NDArray[np.int32]) -> None:
         """Keep the totals of unfinished rows for the next block row.

@@ -1,6 +1,7 @@
 """A scene's map: predict, blend, and write class ids and confidence as cloud-optimized GeoTIFFs.
 
-For two classes, the probability of the last one is written as well: where the second class begins
+With a calibration, the layers of uncertainty are written as well: entropy and sets of classes. For
+two classes, the probability of the last one is written as well: where the second class begins
 is then for others to choose.
 """
 
@@ -17,6 +18,7 @@ from typing import Any, Protocol
 
 from nadir.config.classes import ClassTable
 from nadir.config.experiments import PredictConfig
+from nadir.config.quality import GeneralizeConfig
 from nadir.errors import InputError
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS
 from nadir.provenance.cache import ResultCache
@@ -25,8 +27,16 @@ from nadir.raster.cog import MapWriter, write_qml
 from nadir.raster.cube import Cube
 from nadir.raster.grid import Grid
 from nadir.segmentation.blend import LEVELS, NO_CONFIDENCE
+from nadir.segmentation.calibration import (
+    ENTROPY,
+    SET_SIZE,
+    SETS,
+    CalibratedLayers,
+    Calibration,
+)
+from nadir.segmentation.generalize import changes_map, generalize
 from nadir.segmentation.mosaic import Mosaic, RawRaster
-from nadir.segmentation.predictor import ForestPredictor, Predictor
+from nadir.segmentation.predictor import Predictor
 from nadir.segmentation.sliding import Scene, Watch, WindowModel, predict_scene
 from nadir.segmentation.tta import views_of
 
@@ -34,6 +44,8 @@ log = logging.getLogger(__name__)
 
 MAP, CONFIDENCE, STYLE, PROBABILITY = "map.tif", "confidence.tif", "map.qml", "probability.tif"
 """Names of what a prediction gives."""
+FURTHER = {name: f"{name}.tif" for name in (ENTROPY, SETS, SET_SIZE)}
+"""Layer -> name of what a calibrated prediction gives besides."""
 
 _COPY = 1024  # side of the windows in which finished pixels are copied
 _SAMPLE = 512  # side of the window on which the scale of the image is checked
@@ -73,6 +85,7 @@ def predict_map(
     confidence_path: str | os.PathLike[str] | None = None,
     style_path: str | os.PathLike[str] | None = None,
     probability_path: str | os.PathLike[str] | None = None,
+    calibration: Calibration | None = None,
     cache: str | os.PathLike[str] | None = None,
     code: str = "",
     progress: bool = True,
@@ -91,6 +104,8 @@ def predict_map(
         style_path: The QGIS style to make; by default the map's name with `.qml`.
         probability_path: The probability of the last of two classes to make: uint8, 250 for 1, 255
             where no date is valid; by default it is not delivered.
+        calibration: With it, the confidence is calibrated, and `entropy.tif`, `sets.tif` and
+            `set_size.tif` are made beside the map.
         cache: Folder of kept predictions: an equal one is delivered in seconds, and one that was
             cut short goes on. By default nothing is kept.
         code: Fingerprint of the code, part of the key of what is kept.
@@ -115,16 +130,23 @@ def predict_map(
                 "Ask for it of a model of two classes; confidence.tif is there for any model.",
             )
         outputs = {PROBABILITY: probability_path, **outputs}
+    reader = None
+    if calibration is not None:
+        reader = CalibratedLayers(calibration, predictor.table.count)
+        beside = {file: map_path.with_name(file) for file in FURTHER.values()}
+        outputs = {**beside, **outputs}
     shown = shown_table(table, predictor)
     parts = {"cube": cube.manifest.digest, "code": code, **prediction_parts(predictor, cfg, shown)}
+    if calibration is not None:
+        parts["calibration"] = calibration.parts()
     with _slot(cache, map_path, parts) as slot:
         if slot.result is None:
             check_image(cube, predictor)
-            mosaic = Mosaic(slot.work, *cube.grid.shape, has_probability(predictor))
+            mosaic = Mosaic(slot.work, *cube.grid.shape, has_probability(predictor), reader)
             try:
                 predict_into(mosaic, cube, predictor, cfg, progress=progress)
                 with slot.store() as folder:
-                    write_layers(folder, mosaic, cube.grid, shown)
+                    write_layers(folder, mosaic, cube.grid, shown, cfg.generalize)
             finally:
                 mosaic.close()
         slot.deliver(outputs)
@@ -134,7 +156,11 @@ def prediction_parts(predictor: Predictor, cfg: PredictConfig, table: ClassTable
     """Return what a prediction depends on beside image and code, ready for JSON."""
     return {
         "kind": "prediction",
-        "bundle": [file_digest(predictor.folder / name) for name in (WEIGHTS, DESCRIPTION)],
+        "bundle": [
+            file_digest(folder / name)
+            for folder in predictor.folders
+            for name in (WEIGHTS, DESCRIPTION)
+        ],
         "cfg": cfg.model_dump(mode="json"),
         "colors": table.colors,
     }
@@ -194,7 +220,7 @@ def predict_into(
         mosaic,
         window=cfg.window or predictor.tile,
         # What is said of a pixel alone is the same in every window.
-        overlap=0.0 if isinstance(predictor, ForestPredictor) else cfg.overlap,
+        overlap=0.0 if predictor.by_pixel else cfg.overlap,
         batch_size=cfg.batch_size,
         progress=progress,
         watch=watch,
@@ -245,7 +271,13 @@ def _encoding(image: Image) -> dict[str, Any]:
     }
 
 
-def write_layers(folder: Path, mosaic: Mosaic, grid: Grid, table: ClassTable) -> None:
+def write_layers(
+    folder: Path,
+    mosaic: Mosaic,
+    grid: Grid,
+    table: ClassTable,
+    tidy: GeneralizeConfig | None = None,
+) -> None:
     """Turn a finished mosaic into the files that are delivered, the map last.
 
     Args:
@@ -253,6 +285,7 @@ def write_layers(folder: Path, mosaic: Mosaic, grid: Grid, table: ClassTable) ->
         mosaic: What was predicted.
         grid: Of the image.
         table: Classes with the colors that the map shows.
+        tidy: How the map is generalized; by default it is not.
 
     Raises:
         OutputError: When the disk is full or not writable.
@@ -264,11 +297,38 @@ def write_layers(folder: Path, mosaic: Mosaic, grid: Grid, table: ClassTable) ->
         }
         with MapWriter(folder / PROBABILITY, grid, nodata=NO_CONFIDENCE, **options) as writer:
             _copy(mosaic.probability, writer)
+    for name, layer in mosaic.further.items():
+        _write_further(folder / FURTHER[name], layer, grid, name, table)
+    if tidy is not None and changes_map(tidy):
+        generalize(mosaic.ids, mosaic.confidence, grid, tidy)
     with MapWriter(folder / CONFIDENCE, grid, nodata=NO_CONFIDENCE) as writer:
         _copy(mosaic.confidence, writer)
     write_qml(folder / STYLE, table)
     with MapWriter(folder / MAP, grid, table=table, nodata=0) as writer:
         _copy(mosaic.ids, writer)
+
+
+def _write_further(path: Path, layer: RawRaster, grid: Grid, name: str, table: ClassTable) -> None:
+    """Write one layer of uncertainty, with what it means inside."""
+    about: dict[str, tuple[str, dict[str, str]]] = {
+        ENTROPY: ("entropy, 250 for the greatest possible", {"SCALE": f"1/{LEVELS}"}),
+        SET_SIZE: ("classes in the conformal set", {}),
+        SETS: (
+            "classes in the conformal set, a bit each",
+            {f"BIT_{number}": name for number, name in enumerate(table.names[1:])},
+        ),
+    }
+    description, tags = about[name]
+    with MapWriter(
+        path,
+        grid,
+        layer.dtype.name,
+        nodata=0 if name == SETS else NO_CONFIDENCE,
+        overviews="nearest" if name == SETS else "average",
+        tags=tags,
+        description=description,
+    ) as writer:
+        _copy(layer, writer)
 
 
 def _copy(source: RawRaster, writer: MapWriter) -> None:

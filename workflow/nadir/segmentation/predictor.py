@@ -6,6 +6,7 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,16 +47,23 @@ class Predictor(ABC):
         tile: Side in pixels of the largest training tiles: a sensible window.
         statistics: Of the training tiles, in reflectance.
         folder: Where the bundle lies.
+        folders: Where the bundles of all models lie that answer: one, or an ensemble's.
     """
 
     def __init__(self, bundle: Bundle) -> None:
         description = bundle.description
         self.folder = bundle.folder
+        self.folders: tuple[Path, ...] = (bundle.folder,)
         self.table = ClassTable.model_validate(description["classes"])
         self.bands: tuple[str, ...] = tuple(description["bands"])
         self.dates = int(description["dates"])
         self.tile = int(description["tile"])
         self.statistics = Statistics.of(**description["statistics"])
+
+    @property
+    def by_pixel(self) -> bool:
+        """Whether what is said of a pixel depends on that pixel alone."""
+        return False
 
     def check(self, name: str | os.PathLike[str], bands: Sequence[str], dates: int) -> None:
         """See that an image has the bands and the number of dates that the model was trained on.
@@ -253,6 +261,11 @@ class ForestPredictor(Predictor):
                 f"{self.table.count}",
                 "Give the weights that this model.yaml was written for.",
             )
+
+    @property
+    def by_pixel(self) -> bool:
+        """Whether what is said of a pixel depends on that pixel alone."""
+        return True
 
     def _probabilities(
         self, raw: np.ndarray, valid: np.ndarray, gain: np.ndarray, bias: np.ndarray

@@ -286,6 +286,7 @@ class _BlockRow:
             levels = np.empty((height, width), np.uint8)
             last_probability(self.total[:, :height, :width], levels)
             self.mosaic.probability.write(row.begin, block.begin, levels)
+        self.mosaic.write_further(row.begin, block.begin, self.total[:, :height, :width])
         self.mosaic.write_carried(self._offset(block), self.total[:, height:, :width])
         from_left = self.total[:, :, width:].copy()
         self.current += 1

@@ -1,0 +1,177 @@
+"""Temperature, calibration error, conformal sets, and the layers that follow from them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from nadir.config.quality import CalibrationConfig, ConformalConfig
+from nadir.errors import InputError
+from nadir.segmentation.blend import ONE
+from nadir.segmentation.calibrate import fit_calibration, judge_calibration
+from nadir.segmentation.calibration import CalibratedLayers, Calibration, read_calibration
+from nadir.segmentation.conformal import (
+    ALL,
+    conformal_threshold,
+    members,
+    pixel_draw,
+    pixel_draws,
+    true_scores,
+)
+from nadir.segmentation.held_out import Sample
+from nadir.segmentation.reliability import (
+    brier_score,
+    calibration_error,
+    fit_temperature,
+    negative_log_likelihood,
+    probability_scores,
+    reliability,
+    tempered,
+)
+
+
+def honest(n, classes, seed, sharpness=1.0):
+    """Probabilities, and truths drawn from them."""
+    rng = np.random.default_rng([seed, 3])
+    logits = rng.normal(0, 1.5, (n, classes))
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    truth = (rng.random(n)[:, None] > p.cumsum(1)).sum(1).clip(0, classes - 1)
+    given = tempered(p, 1 / sharpness)
+    return p, given, truth, rng.random(n)
+
+
+@pytest.mark.parametrize("sharpness", [0.5, 1.0, 2.5])
+def test_temperature_undoes_a_known_sharpening(sharpness):
+    p, given, truth, _ = honest(60_000, 5, 1, sharpness)
+    found = fit_temperature(given, truth)
+    assert found == pytest.approx(sharpness, rel=0.03)
+    assert np.abs(tempered(given, sharpness) - p).max() < 5e-3  # the least are cut off
+    assert probability_scores(tempered(given, found), truth, 15)["ece"] < 0.01
+
+
+def test_temperature_keeps_the_order_of_classes():
+    _, given, _, _ = honest(500, 6, 2)
+    assert (np.argsort(tempered(given, 3.0)) == np.argsort(given)).all()
+
+
+def test_scores_against_their_definitions():
+    p = np.array([[0.7, 0.2, 0.1], [0.1, 0.5, 0.4], [0.3, 0.3, 0.4]])
+    truth = np.array([0, 2, 2])
+    one_hot = np.eye(3)[truth]
+    assert brier_score(p, truth) == pytest.approx(((p - one_hot) ** 2).sum(1).mean())
+    assert negative_log_likelihood(p, truth) == pytest.approx(-np.log([0.7, 0.4, 0.4]).mean())
+    rows = reliability(np.array([0.1, 0.15, 0.95, 1.0]), np.array([0, 1, 1, 1], bool), 10)
+    assert [row["count"] for row in rows] == [1, 1, 2]
+    want = (1 * 0.1 + 1 * 0.85 + 2 * 0.025) / 4
+    assert calibration_error(rows) == pytest.approx(want)
+    assert np.isnan(calibration_error([]))
+
+
+@pytest.mark.parametrize("method", ["lac", "aps"])
+@pytest.mark.parametrize("exchangeable", ["pixels", "blocks"])
+def test_sets_keep_their_promise_on_new_ground(method, exchangeable):
+    _, given, truth, draws = honest(40_000, 5, 3, 1.4)
+    block = np.arange(len(truth)) // 200
+    half = len(truth) // 2
+    scores = true_scores(given[:half], truth[:half], method, draws[:half])
+    level = conformal_threshold(scores, block[:half], 0.85, exchangeable)
+    inside = members(given[half:], level, method, draws[half:], at_least_one=False)
+    held = inside[np.arange(half), truth[half:]].mean()
+    assert 0.84 < held < 0.875
+    more = members(given[half:], level, method, draws[half:], at_least_one=True)
+    assert (more >= inside).all() and more.any(1).all()
+
+
+def test_dependent_pixels_are_promised_for_by_blocks():
+    """Each block is easy or hard as a whole: whoever takes pixels for witnesses promises too much."""
+    rng = np.random.default_rng(5)
+    kept = {"pixels": [], "blocks": []}
+    for _ in range(300):
+        hard = rng.random(13)
+        scores = np.repeat(hard, 50) + rng.normal(0, 0.01, 13 * 50)
+        block = np.repeat(np.arange(13), 50)
+        for way in kept:
+            level = conformal_threshold(scores[:-50], block[:-50], 0.9, way)
+            kept[way].append((scores[-50:] <= level).mean())
+    assert np.mean(kept["blocks"]) > 0.89
+    assert np.mean(kept["pixels"]) < np.mean(kept["blocks"])
+
+
+def test_threshold_of_blocks_by_hand():
+    scores = np.array([0.1, 0.2, 0.3, 0.4, 0.9])
+    block = np.array([0, 0, 0, 0, 1])  # weights 1/12 each of the first, 1/3 of the last
+    assert conformal_threshold(scores, block, 0.3, "blocks") == 0.4
+    assert conformal_threshold(scores, block, 0.34, "blocks") == 0.9
+    assert conformal_threshold(scores, block, 0.7, "blocks") == ALL  # two blocks promise 2/3
+    assert conformal_threshold(scores, block, 0.5, "pixels") == 0.3
+    assert conformal_threshold(scores, block, 0.9, "pixels") == ALL
+
+
+def test_draws_are_uniform_and_depend_on_the_place_alone():
+    y, x = np.mgrid[:300, :300]
+    draws = pixel_draws(y.ravel(), x.ravel())
+    assert draws.min() >= 0 and draws.max() < 1
+    assert np.abs(np.histogram(draws, 10, (0, 1))[0] / draws.size - 0.1).max() < 0.005
+    assert draws[300 * 7 + 11] == pixel_draw(7, 11)
+    assert abs(np.corrcoef(draws[:-1], draws[1:])[0, 1]) < 0.02
+
+
+@pytest.mark.parametrize("method", ["lac", "aps"])
+def test_layers_say_what_the_sample_says(method):
+    rng = np.random.default_rng(8)
+    p = rng.dirichlet(np.full(5, 0.4), (12, 9))
+    total = np.empty((6, 12, 9), np.int32)
+    total[:5] = np.rint(np.moveaxis(p, -1, 0) * ONE)
+    total[5] = 1
+    total[5, 0, :4] = 0
+    own = Calibration(1.7, 0.62, method, 0.9, True)
+    made = CalibratedLayers(own, 5)(total, 100, 40)
+    flat = tempered(total[:5].reshape(5, -1).T / ONE, 1.7)
+    y, x = (part.ravel() for part in np.mgrid[100:112, 40:49])
+    inside = members(flat, 0.62, method, pixel_draws(y, x), at_least_one=True)
+    valid = total[5].ravel() == 1
+    bits = (inside.astype(int) << np.arange(5)).sum(1)
+    assert (made["sets"].ravel() == np.where(valid, bits, 0)).all()
+    assert (made["set_size"].ravel() == np.where(valid, inside.sum(1), 255)).all()
+    spread = -(flat * np.log(flat)).sum(1) / np.log(5) * 250
+    assert (np.abs(made["entropy"].ravel() - spread)[valid] <= 0.51).all()
+    assert (np.abs(made["confidence"].ravel() - 100 * flat.max(1))[valid] <= 0.51).all()
+    assert (made["confidence"].ravel()[~valid] == 255).all()
+
+
+def test_too_many_classes_for_the_bits():
+    with pytest.raises(InputError, match="bits"):
+        CalibratedLayers(Calibration(1, 1, "lac", 0.9, True), 33)
+    assert CalibratedLayers(Calibration(1, 1, "lac", 0.9, True), 17).layers["sets"] == "uint32"
+
+
+def test_fit_and_judge(tmp_path):
+    _, given, truth, draws = honest(40_000, 4, 9, 2.0)
+    block = np.arange(40_000) // 400
+    fit, new = (
+        Sample(given[part].astype(np.float32), truth[part], block[part], draws[part])
+        for part in (slice(0, 20_000), slice(20_000, None))
+    )
+    cfg = CalibrationConfig(conformal=ConformalConfig(at_least_one=False))
+    facts = fit_calibration(fit, cfg, 64)
+    assert facts["temperature"] == pytest.approx(2.0, rel=0.05)
+    assert facts["before"]["ece"] > 0.1 > 0.02 > facts["after"]["ece"]
+    levels = list(facts["conformal"]["thresholds"].values())
+    assert levels == sorted(levels) and facts["conformal"]["blocks"] == 50
+    (tmp_path / "calibration.json").write_text(json.dumps(facts))
+    own = read_calibration(tmp_path / "calibration.json")
+    judged = judge_calibration(new, own, cfg)
+    assert judged["after"]["ece"] < 0.02
+    assert abs(judged["sets"]["coverage"] - 0.9) < 0.03
+    assert sum(judged["sets"]["sizes"]) == 20_000
+    assert judged["after"]["brier"] < judged["before"]["brier"]
+
+
+def test_no_calibration_there(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        read_calibration(tmp_path / "none.json")
+    (tmp_path / "bad.json").write_text("{}")
+    with pytest.raises(InputError, match="no calibration"):
+        read_calibration(tmp_path / "bad.json")

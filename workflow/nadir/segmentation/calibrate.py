@@ -1,0 +1,135 @@
+"""Fitting a calibration on validation ground, and judging one on other ground."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nadir.config.quality import CalibrationConfig
+from nadir.segmentation.calibration import Calibration
+from nadir.segmentation.conformal import ALL, members, thresholds, true_scores
+from nadir.segmentation.held_out import Sample
+from nadir.segmentation.reliability import fit_temperature, probability_scores, tempered
+
+log = logging.getLogger(__name__)
+
+
+def fit_calibration(sample: Sample, cfg: CalibrationConfig, side: int) -> dict[str, Any]:
+    """Fit temperature and thresholds of class sets.
+
+    Both come from the same pixels; one parameter spoils the promise of the sets by less than its
+    third digit.
+
+    Args:
+        sample: Labelled pixels of the validation ground.
+        cfg: What to fit.
+        side: Side of the sample's blocks, in pixels.
+
+    Returns:
+        Content of `calibration.json`: `temperature`, `pixels`, scores `before` and `after`
+        (`reliability.probability_scores`), and `conformal`: `method`, `coverage`,
+        `exchangeable`, `at_least_one`, `threshold`, `thresholds` (coverage -> threshold),
+        `blocks`, `block` (their side) and `unbounded` (whether there were too few blocks, so
+        that sets hold every class).
+    """
+    temperature = fit_temperature(sample.probabilities, sample.truth)
+    after = tempered(sample.probabilities, temperature)
+    conformal = cfg.conformal
+    scores = true_scores(after, sample.truth, conformal.method, sample.draws)
+    found = thresholds(scores, sample.block, conformal)
+    threshold = found[f"{conformal.coverage:g}"]
+    if threshold >= ALL:
+        log.warning(
+            "%d blocks are too few to promise %g: sets hold every class. Give the validation more "
+            "ground, make predict.calibration.conformal.block smaller, or promise less",
+            sample.blocks,
+            conformal.coverage,
+        )
+    facts = {
+        "temperature": temperature,
+        "pixels": len(sample.truth),
+        "before": probability_scores(sample.probabilities, sample.truth, cfg.bins),
+        "after": probability_scores(after, sample.truth, cfg.bins),
+        "conformal": {
+            **conformal.model_dump(mode="json"),
+            "threshold": threshold,
+            "thresholds": found,
+            "blocks": sample.blocks,
+            "block": side,
+            "unbounded": threshold >= ALL,
+        },
+    }
+    log.info(
+        "temperature %.3f; ECE %.4f -> %.4f over %d pixels",
+        temperature,
+        facts["before"]["ece"],
+        facts["after"]["ece"],
+        facts["pixels"],
+    )
+    return facts
+
+
+def judge_calibration(
+    sample: Sample, calibration: Calibration, cfg: CalibrationConfig
+) -> dict[str, Any]:
+    """Judge a calibration on ground that it has not seen.
+
+    Args:
+        sample: Labelled pixels of the held-out ground.
+        calibration: What was fitted elsewhere.
+        cfg: Bins.
+
+    Returns:
+        Scores `before` and `after`, and `sets` (see `judge_sets`).
+    """
+    after = tempered(sample.probabilities, calibration.temperature)
+    return {
+        "before": probability_scores(sample.probabilities, sample.truth, cfg.bins),
+        "after": probability_scores(after, sample.truth, cfg.bins),
+        "sets": judge_sets(sample, after, calibration),
+    }
+
+
+def judge_sets(
+    sample: Sample, probabilities: NDArray[np.float64], calibration: Calibration
+) -> dict[str, Any]:
+    """Judge class sets.
+
+    Returns:
+        `promised`; `coverage` over pixels; `block_coverage`, the mean over blocks, with its
+        standard error `block_error`; `worst_block`; `size` (mean), `sizes` (pixels by size from
+        0), `empty` (share) and `class_coverage` (by class, None where there is none).
+    """
+    inside = members(
+        probabilities,
+        calibration.threshold,
+        calibration.method,
+        sample.draws,
+        calibration.at_least_one,
+    )
+    held = inside[np.arange(len(sample.truth)), sample.truth]
+    size = inside.sum(axis=1)
+    count = np.bincount(sample.block)
+    by_block = np.bincount(sample.block, held)[count > 0] / count[count > 0]
+    classes = inside.shape[1]
+    seen = np.bincount(sample.truth, minlength=classes)
+    kept = np.bincount(sample.truth, held, classes)
+    return {
+        "promised": calibration.coverage,
+        "coverage": float(held.mean()),
+        "block_coverage": float(by_block.mean()),
+        "block_error": float(by_block.std(ddof=1) / np.sqrt(len(by_block)))
+        if len(by_block) > 1
+        else None,
+        "worst_block": float(by_block.min()),
+        "blocks": len(by_block),
+        "size": float(size.mean()),
+        "sizes": np.bincount(size, minlength=classes + 1).tolist(),
+        "empty": float((size == 0).mean()),
+        "class_coverage": [
+            float(hits / n) if n else None for hits, n in zip(kept, seen, strict=True)
+        ],
+    }
