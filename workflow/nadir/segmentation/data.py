@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from nadir.config.training import Extra
 from nadir.segmentation.normalize import Statistics
 from nadir.segmentation.patches import Scene, Shot, Window
 from nadir.segmentation.sources import (
@@ -20,6 +21,7 @@ from nadir.segmentation.sources import (
     bounding_boxes,
 )
 from nadir.tiles.augment import Look
+from nadir.tiles.disturb import Disturbance, Mix
 from nadir.tiles.sampling import SamplePlan
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,8 @@ class TileBatches:
         batch_size: Tiles a batch.
         side: Pixels of a side to which random crops are resampled; needed where plans have any.
         look: (epoch, position in its plan) -> radiometric jitter; None for none.
+        disturbance: The same for what befalls a sample.
+        mix: The same for what is pasted on it of the next one of its batch.
     """
 
     def __init__(
@@ -48,9 +52,13 @@ class TileBatches:
         batch_size: int,
         side: int | None = None,
         look: Callable[[int, int], Look] | None = None,
+        disturbance: Callable[[int, int], Disturbance] | None = None,
+        mix: Callable[[int, int], Mix | None] | None = None,
     ) -> None:
         self.side = side
         self.look = look
+        self.disturbance = disturbance
+        self.mix = mix
         self.source = source
         self.windows = windows
         self.plan = plan
@@ -89,7 +97,10 @@ class TileBatches:
             y, x, size = (int(value) for value in plan.crop[at])
             window, side = Window(window.scene, y, x, size), self.side
         look = None if self.look is None else self.look(self.epoch, at)
-        return Shot(window, int(plan.symmetry[at]), side, look)
+        disturbance = None if self.disturbance is None else self.disturbance(self.epoch, at)
+        mix = None if self.mix is None else self.mix(self.epoch, at)
+        angle = 0.0 if plan.angle is None else float(plan.angle[at])
+        return Shot(window, int(plan.symmetry[at]), side, look, angle, disturbance, mix)
 
 
 def group_by_size(sizes: np.ndarray, batch_size: int) -> list[list[int]]:
@@ -130,6 +141,8 @@ def choose_source(
     threads: int = 2,
     memory: int | None = None,
     outlines: int | None = None,
+    extras: Sequence[Extra] = (),
+    classes: int = 0,
 ) -> Source:
     """Return the fastest source that fits: on the GPU, in host memory, or read from the stores.
 
@@ -142,30 +155,37 @@ def choose_source(
         memory: Bytes that the data may take; by default half of what is free on the GPU, or else
             on the host.
         outlines: Id of the class whose outlines are asked for; None for no outlines.
+        extras: What else batches hold, as for `Source`.
+        classes: Number of classes, needed where the shares of classes are asked for.
     """
     dates, bands = statistics.mean.shape
-    needed = resident_bytes(windows, dates, bands, outlines is not None)
+    shares = classes + 1 if "shares" in extras else 0
+    needed = resident_bytes(windows, dates, bands, outlines is not None, shares)
     on_gpu = memory
     if device.type == "cuda" and memory is None:
         on_gpu = int(torch.cuda.mem_get_info(device)[0] * _SHARE_GPU)
     on_host = int(free_memory() * _SHARE_HOST) if memory is None else memory
     source: Source
     if device.type == "cuda" and on_gpu is not None and needed <= on_gpu:
-        source = ResidentSource(scenes, windows, statistics, device, device, threads, outlines)
+        source = ResidentSource(
+            scenes, windows, statistics, device, device, threads, outlines, extras
+        )
     elif needed <= on_host:
         host = torch.device("cpu")
-        source = ResidentSource(scenes, windows, statistics, device, host, threads, outlines)
+        source = ResidentSource(
+            scenes, windows, statistics, device, host, threads, outlines, extras
+        )
     else:
-        source = StoredSource(scenes, windows, statistics, device, threads, outlines)
+        source = StoredSource(scenes, windows, statistics, device, threads, outlines, extras)
     log.info("training data: %.1f MB, %s", needed / 1e6, source.name)
     return source
 
 
 def resident_bytes(
-    windows: Sequence[Window], dates: int, bands: int, outlines: bool = False
+    windows: Sequence[Window], dates: int, bands: int, outlines: bool = False, shares: int = 0
 ) -> int:
     """Return the bytes of the ground that the tiles cover, held as raw integers."""
-    a_pixel = dates * (2 * bands + 1) + 1 + outlines
+    a_pixel = dates * (2 * bands + 1) + 1 + outlines + shares
     return sum(height * width * a_pixel for _, _, height, width in bounding_boxes(windows).values())
 
 

@@ -17,6 +17,8 @@ from nadir.config.experiments import AugmentConfig
 from nadir.errors import InputError
 from nadir.segmentation.normalize import Statistics
 from nadir.segmentation.patches import Scene, Window
+from nadir.tiles.augment import COPIES
+from nadir.tiles.sampling import class_chances
 from nadir.tiles.table import read_split
 
 _REBUILD = "Delete it and run snakemake again: it is rebuilt."
@@ -107,12 +109,35 @@ def rich_tiles(data: TrainingData, cfg: AugmentConfig) -> np.ndarray | None:
     rare = [number for name in cfg.rare_classes if (number := data.table.id_of(name)) is not None]
     if cfg.dihedral == "none" or not rare:
         return None
-    shares = np.zeros(len(data.train))
+    counts = tile_counts(data)
+    shares = counts[:, rare].sum(axis=1) / np.maximum(1, counts[:, 1:].sum(axis=1))
+    return shares > cfg.rare_share
+
+
+def crop_chances(
+    data: TrainingData, cfg: AugmentConfig, rich: np.ndarray | None
+) -> np.ndarray | None:
+    """Return how likely random crops lie in each training tile, (n,); None for all alike.
+
+    Args:
+        data: What to learn from.
+        cfg: The section of the configuration.
+        rich: Tiles rich in rare classes, of `rich_tiles`: as often as they are shown whole.
+    """
+    chances = None if rich is None else 1.0 + len(COPIES) * rich
+    if not cfg.balance:
+        return chances
+    balanced = class_chances(tile_counts(data)[:, 1:], cfg.balance)
+    return balanced if chances is None else balanced * chances
+
+
+def tile_counts(data: TrainingData) -> np.ndarray:
+    """Return the pixels of each id in each training tile, int64 (n, K + 1), no data first."""
+    counts = np.zeros((len(data.train), data.table.count + 1), np.int64)
     for row, window in enumerate(data.train):
         labels = data.scenes[window.scene].labels.hard(window.y, window.x, window.size, window.size)
-        counts = np.bincount(labels.reshape(-1), minlength=data.table.count + 1)
-        shares[row] = counts[rare].sum() / max(1, counts[1:].sum())
-    return shares > cfg.rare_share
+        counts[row] = np.bincount(labels.reshape(-1), minlength=data.table.count + 1)
+    return counts
 
 
 def _windows(tiles: pd.DataFrame, split: str, names: Sequence[str]) -> list[Window]:

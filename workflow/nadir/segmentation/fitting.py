@@ -14,7 +14,7 @@ from nadir.learn.history import write_history
 from nadir.learn.loop import fit
 from nadir.learn.seeds import derived_seed, seed_all
 from nadir.segmentation.data import TileBatches, choose_source
-from nadir.segmentation.dataset import TrainingData, rich_tiles
+from nadir.segmentation.dataset import TrainingData, crop_chances, rich_tiles
 from nadir.segmentation.describe import describe_model
 from nadir.segmentation.losses import class_weights
 from nadir.segmentation.models.registry import build_model
@@ -22,9 +22,10 @@ from nadir.segmentation.patches import Window
 from nadir.segmentation.sources import Source
 from nadir.segmentation.task import SegmentationLearner
 from nadir.segmentation.train import Session
-from nadir.tiles.augment import COPIES, Look, random_look
+from nadir.tiles.augment import Look, random_look
 from nadir.tiles.crops import Ground, crop_plan
-from nadir.tiles.sampling import SamplePlan, look_rng, sample_plan
+from nadir.tiles.disturb import Disturbance, Mix, random_disturbance, random_mix
+from nadir.tiles.sampling import SamplePlan, disturb_rng, look_rng, mix_rng, sample_plan
 
 _WEIGHTS = 2**32  # an epoch that never comes: the stream of the initial weights
 
@@ -61,6 +62,8 @@ def fit_network(
             session.threads,
             session.memory,
             data.table.count if cfg.loss.uses_outlines else None,
+            cfg.loss.extras,
+            data.table.count,
         )
 
         def in_order(epoch: int) -> SamplePlan:
@@ -122,17 +125,34 @@ def training_batches(
         rng = look_rng(seed, epoch, sample)
         return random_look(rng, data.statistics.channels, augment.jitter)
 
-    looks = look if augment.jitter else None
+    def disturbance(epoch: int, sample: int) -> Disturbance:
+        return random_disturbance(
+            disturb_rng(seed, epoch, sample),
+            *data.statistics.mean.shape,
+            jitter=augment.date_jitter,
+            drop_band=augment.drop_band,
+            drop_date=augment.drop_date,
+            clouds=augment.clouds,
+        )
+
+    def mix(epoch: int, sample: int) -> Mix | None:
+        rng = mix_rng(seed, epoch, sample)
+        return random_mix(rng, augment.mix, augment.mix_chance, data.table.count)
+
+    treated: dict[str, Any] = {
+        "look": look if augment.jitter else None,
+        "disturbance": disturbance if augment.disturbs else None,
+        "mix": mix if augment.mix != "none" else None,
+    }
     if augment.crops is None:
 
         def tiles(epoch: int) -> SamplePlan:
             return sample_plan(len(data.train), seed, epoch, augment.dihedral, rich)
 
-        return TileBatches(source, data.train, tiles, cfg.batch_size, look=looks)
+        return TileBatches(source, data.train, tiles, cfg.batch_size, **treated)
     ground = Ground(np.array([_numbers(window) for window in data.train], np.int64))
     side = crop_side(data, augment)
-    # As often as tiles rich in rare classes are shown when tiles are shown whole.
-    chances = None if rich is None else 1 + len(COPIES) * rich
+    chances = crop_chances(data, augment, rich)
 
     def crops(epoch: int) -> SamplePlan:
         return crop_plan(
@@ -143,10 +163,11 @@ def training_batches(
             side=side,
             scale=augment.scale,
             turned=augment.dihedral != "none",
+            rotate=augment.rotate,
             chances=chances,
         )
 
-    return TileBatches(source, data.train, crops, cfg.batch_size, side, looks)
+    return TileBatches(source, data.train, crops, cfg.batch_size, side, **treated)
 
 
 def crop_side(data: TrainingData, cfg: AugmentConfig) -> int:

@@ -9,13 +9,24 @@ import torch
 import torch.nn.functional as functional
 from torch import nn
 
-from nadir.config.experiments import LossConfig
+from nadir.config.training import LossConfig
+from nadir.segmentation.loss_terms import (
+    IGNORED,
+    TINY,
+    at_edges,
+    boundary_loss,
+    lovasz_loss,
+    shared_cross_entropy,
+    shared_overlap_loss,
+    soft_dice_loss,
+    weighted_cross_entropy,
+)
 
-IGNORED = -1
-"""Target of pixels without a label."""
-
-_TINY = torch.finfo(torch.float32).tiny
-_FARTHEST = 127.0  # where stored distances are clipped, in pixels
+_NEEDED = {
+    "distance": "the distance to the outlines",
+    "shares": "the shares of the classes",
+    "seen": "the share of dates on which pixels are seen",
+}
 
 
 def class_weights(cfg: LossConfig, counts: Sequence[int], names: Sequence[str]) -> np.ndarray:
@@ -23,7 +34,8 @@ def class_weights(cfg: LossConfig, counts: Sequence[int], names: Sequence[str]) 
 
     With n pixels of a class in the training tiles, N labelled pixels in all and K classes that
     occur: `inverse_frequency` is N / (K n); `inverse_root` is 1 / sqrt(n), scaled so that the mean
-    over those classes is 1; `none` is 1; `manual` is as given by name, 1 where not given. Then none
+    over those classes is 1; `ins` is 1 / n and `effective_number` (1 - beta) / (1 - beta^n) (Cui et
+    al. 2019), scaled alike; `none` is 1; `manual` is as given by name, 1 where not given. Then none
     exceeds `max_weight`. A class that never occurs weighs 0 (it has no pixel to weigh).
 
     Args:
@@ -40,13 +52,23 @@ def class_weights(cfg: LossConfig, counts: Sequence[int], names: Sequence[str]) 
     if cfg.class_weights == "inverse_frequency":
         weights = n.sum() / (max(1, there.sum()) * safe)
     elif cfg.class_weights == "inverse_root":
-        roots = 1 / np.sqrt(safe)
-        weights = roots / roots[there].mean() if there.any() else roots
+        weights = _mean_one(1 / np.sqrt(safe), there)
+    elif cfg.class_weights == "ins":
+        weights = _mean_one(1 / safe, there)
+    elif cfg.class_weights == "effective_number":
+        # beta^n through its logarithm: n is in the millions, beta next to 1.
+        distinct = -np.expm1(safe * np.log(cfg.beta)) if cfg.beta else np.ones_like(safe)
+        weights = _mean_one(1 / distinct, there)
     elif cfg.class_weights == "manual":
         weights = np.array([cfg.manual.get(name, 1.0) for name in names])
     else:
         weights = np.ones_like(n)
     return np.where(there, np.minimum(weights, cfg.max_weight), 0.0).astype(np.float32)
+
+
+def _mean_one(weights: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Return weights whose mean over the classes that occur is 1."""
+    return weights / weights[there].mean() if there.any() else weights
 
 
 class SegmentationLoss(nn.Module):
@@ -67,14 +89,24 @@ class SegmentationLoss(nn.Module):
         self.register_buffer("weights", torch.from_numpy(weights), persistent=False)
 
     def forward(
-        self, logits: torch.Tensor, target: torch.Tensor, distance: torch.Tensor | None = None
+        self,
+        logits: torch.Tensor,
+        target: torch.Tensor,
+        distance: torch.Tensor | None = None,
+        shares: torch.Tensor | None = None,
+        seen: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return the scalar loss; arguments as for `sums`."""
-        total, weight = self.sums(logits, target, distance)
-        return total / weight.clamp_min(_TINY)
+        total, weight = self.sums(logits, target, distance, shares, seen)
+        return total / weight.clamp_min(TINY)
 
     def sums(
-        self, logits: torch.Tensor, target: torch.Tensor, distance: torch.Tensor | None = None
+        self,
+        logits: torch.Tensor,
+        target: torch.Tensor,
+        distance: torch.Tensor | None = None,
+        shares: torch.Tensor | None = None,
+        seen: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return numerator and denominator of the loss, so that batches can be added up.
 
@@ -85,99 +117,97 @@ class SegmentationLoss(nn.Module):
             target: int64 (B, H, W), id - 1; -1 is ignored.
             distance: float (B, H, W) signed distance to the nearest outline in pixels, positive in
                 the last class; needed where `cfg.uses_outlines`.
+            shares: float (B, K, H, W) share of each class in the pixel, 0 without a label; needed
+                where `cfg.uses_shares`.
+            seen: float (B, H, W) share of the dates on which the pixel is seen; needed where
+                `cfg.cloud_weight` is below 1.
 
         Raises:
-            ValueError: When the distance is needed and not given.
+            ValueError: When something that is needed is not given.
         """
-        if self.cfg.uses_outlines and distance is None:
-            raise ValueError("this loss needs the distance to the outlines")
+        given = {"distance": distance, "shares": shares, "seen": seen}
+        for name in self.cfg.extras:
+            if given[name] is None:
+                raise ValueError(f"this loss needs {_NEEDED[name]}")
         terms = self.cfg.terms
-        pixels = self._pixel_weights(distance) if self.cfg.border_weight else None
-        total, weight = weighted_cross_entropy(logits, target, self.weights, pixels)
-        mean = terms.get("cross_entropy", 0.0) * total / weight.clamp_min(_TINY)
+        pixels = self._pixel_weights(target, distance, shares, seen)
+        truth = self._truth(target, shares, logits.shape[1])
+        if truth is None:
+            total, weight = weighted_cross_entropy(logits, target, self.weights, pixels)
+        else:
+            smooth = self._smoothed(truth)
+            total, weight = shared_cross_entropy(logits, smooth, self.weights, pixels)
         if terms.keys() == {"cross_entropy"}:
             return terms["cross_entropy"] * total, weight
-        shares = logits.float().softmax(dim=1)
-        if "dice" in terms:
-            mean = mean + terms["dice"] * soft_dice_loss(shares, target)
-        if "boundary" in terms and distance is not None:
-            mean = mean + terms["boundary"] * boundary_loss(shares, target, distance)
+        mean = terms.get("cross_entropy", 0.0) * total / weight.clamp_min(TINY)
+        if "focal" in terms and truth is not None:
+            focal, _ = shared_cross_entropy(
+                logits, smooth, self.weights, pixels, self.cfg.focal_gamma
+            )
+            mean = mean + terms["focal"] * focal / weight.clamp_min(TINY)
+        mean = mean + self._overlaps(logits.float().softmax(dim=1), target, truth, distance)
         return mean * weight, weight
 
-    def _pixel_weights(self, distance: torch.Tensor | None) -> torch.Tensor:
-        """Return the weight of each pixel, float (B, H, W), by its distance to the outlines."""
-        assert distance is not None
-        away = (distance.abs() - 0.5).clamp_min(0) / self.cfg.border_width
-        return 1 + self.cfg.border_weight * torch.exp(-0.5 * away.square())
+    def _overlaps(
+        self,
+        shares: torch.Tensor,
+        target: torch.Tensor,
+        truth: torch.Tensor | None,
+        distance: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Return the weighted sum of the terms that compare regions."""
+        terms = self.cfg.terms
+        mean = shares.new_zeros(())
+        if "dice" in terms:
+            if self.cfg.labels == "fraction" and truth is not None:
+                dice = shared_overlap_loss(shares, truth)
+            else:
+                dice = soft_dice_loss(shares, target)
+            mean = mean + terms["dice"] * dice
+        if "jaccard" in terms and truth is not None:
+            mean = mean + terms["jaccard"] * shared_overlap_loss(shares, truth, union=True)
+        if "lovasz" in terms:
+            mean = mean + terms["lovasz"] * lovasz_loss(shares, target)
+        if "boundary" in terms and distance is not None:
+            mean = mean + terms["boundary"] * boundary_loss(shares, target, distance)
+        return mean
 
+    def _truth(
+        self, target: torch.Tensor, shares: torch.Tensor | None, count: int
+    ) -> torch.Tensor | None:
+        """Return the share of each class, float (B, K, H, W); None where hard labels do."""
+        if self.cfg.labels == "fraction":
+            return shares
+        if self.cfg.smoothing == 0 and not {"focal", "jaccard"} & self.cfg.terms.keys():
+            return None
+        known = target != IGNORED
+        hot = functional.one_hot(target.clamp_min(0), count).movedim(-1, 1)
+        return (hot * known[:, None]).float()
 
-def weighted_cross_entropy(
-    logits: torch.Tensor,
-    target: torch.Tensor,
-    weights: torch.Tensor,
-    pixels: torch.Tensor | None = None,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return numerator and denominator of the weighted mean of cross-entropy.
+    def _smoothed(self, truth: torch.Tensor) -> torch.Tensor:
+        """Return truth of which a share is spread over all classes."""
+        if self.cfg.smoothing == 0:
+            return truth
+        even = truth.sum(dim=1, keepdim=True) / truth.shape[1]
+        return torch.lerp(truth, even.expand_as(truth), self.cfg.smoothing)
 
-    Args:
-        logits: (B, K, H, W).
-        target: int64 (B, H, W), -1 ignored.
-        weights: (K,) weight of each class.
-        pixels: (B, H, W) weight of each pixel; None for 1.
-    """
-    # One row a pixel: on a GPU the two-dimensional loss has no deterministic kernel.
-    rows = logits.float().movedim(1, -1).reshape(-1, logits.shape[1])
-    wanted = target.reshape(-1)
-    counts = weights[wanted.clamp_min(0)] * (wanted != IGNORED)
-    if pixels is None:
-        total = functional.cross_entropy(
-            rows, wanted, weight=weights, ignore_index=IGNORED, reduction="sum"
-        )
-        return total, counts.sum()
-    each = functional.cross_entropy(
-        rows, wanted, weight=weights, ignore_index=IGNORED, reduction="none"
-    )
-    by_pixel = pixels.reshape(-1)
-    return (each * by_pixel).sum(), (counts * by_pixel).sum()
-
-
-def soft_dice_loss(shares: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Return one minus the soft Dice coefficient of a batch, mean over the classes that occur.
-
-    V-Net (Milletari, Navab and Ahmadi 2016), without squares: 2 sum(p t) / (sum p + sum t) over all
-    labelled pixels of the batch.
-
-    Args:
-        shares: float (B, K, H, W), probabilities.
-        target: int64 (B, H, W), -1 ignored.
-    """
-    known = target != IGNORED
-    truth = functional.one_hot(target.clamp_min(0), shares.shape[1]).movedim(-1, 1)
-    truth = truth * known[:, None]
-    axes = (0, 2, 3)
-    there = truth.sum(axes).to(shares.dtype)
-    both = (shares * truth).sum(axes)
-    sizes = (shares * known[:, None]).sum(axes) + there
-    losses = (1 - 2 * both / sizes.clamp_min(_TINY)) * (there > 0)
-    return losses.sum() / (there > 0).sum().clamp_min(1)
-
-
-def boundary_loss(
-    shares: torch.Tensor, target: torch.Tensor, distance: torch.Tensor
-) -> torch.Tensor:
-    """Return how much probability lies on the wrong side of the outlines, weighted by distance.
-
-    Kervadec et al. 2019: the mean over pixels of the probability of the last class times its signed
-    distance outside of it. Here the mean for a perfect answer is taken off, so that it ends at 0
-    as other terms do, and distances are in units of the farthest one that is stored.
-
-    Args:
-        shares: float (B, 2, H, W), probabilities.
-        target: int64 (B, H, W), -1 ignored.
-        distance: float (B, H, W) in pixels, positive inside of the last class.
-    """
-    known = target != IGNORED
-    last = shares.shape[1] - 1
-    wrong = torch.where(target == last, 1 - shares[:, last], shares[:, last])
-    total = (wrong * distance.abs() / _FARTHEST * known).sum()
-    return total / known.sum().clamp_min(1)
+    def _pixel_weights(
+        self,
+        target: torch.Tensor,
+        distance: torch.Tensor | None,
+        shares: torch.Tensor | None,
+        seen: torch.Tensor | None,
+    ) -> torch.Tensor | None:
+        """Return the weight of each pixel, float (B, H, W); None where all weigh 1."""
+        cfg = self.cfg
+        factors = []
+        if cfg.border_weight and distance is not None:
+            away = (distance.abs() - 0.5).clamp_min(0) / cfg.border_width
+            factors.append(1 + cfg.border_weight * torch.exp(-0.5 * away.square()))
+        if cfg.edge_weight:
+            factors.append(1 + cfg.edge_weight * at_edges(target).float())
+        if cfg.purity and shares is not None:
+            factors.append(shares.amax(dim=1) ** cfg.purity)
+        if cfg.cloud_weight < 1 and seen is not None:
+            factors.append(cfg.cloud_weight + (1 - cfg.cloud_weight) * seen)
+        return torch.stack(factors).prod(dim=0) if factors else None

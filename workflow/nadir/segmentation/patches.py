@@ -10,6 +10,7 @@ import numpy as np
 
 from nadir.segmentation.normalize import Statistics, gain_and_bias
 from nadir.tiles.augment import Look
+from nadir.tiles.disturb import Disturbance, Mix
 
 
 class CubeLike(Protocol):
@@ -34,8 +35,15 @@ class CubeLike(Protocol):
 class LabelsLike(Protocol):
     """What training needs of labels (`nadir.raster.labels.Labels`)."""
 
+    @property
+    def fraction_scale(self) -> int:
+        """What a whole pixel counts in `fraction`."""
+
     def hard(self, y: int, x: int, height: int, width: int, /) -> np.ndarray:
         """Return uint8 ids (height, width), 0 = no data."""
+
+    def fraction(self, y: int, x: int, height: int, width: int, /) -> np.ndarray:
+        """Return uint8 shares x `fraction_scale` (K + 1, height, width), no data first."""
 
 
 class OutlinesLike(Protocol):
@@ -73,12 +81,19 @@ class Shot:
         symmetry: How it is turned: 0..7 of `nadir.tiles.augment`.
         side: Pixels of a side to which it is resampled; None leaves it as it is.
         look: Radiometric jitter; None for none.
+        angle: Degrees counterclockwise by which it is turned besides: what is shown is the largest
+            square so turned in the window. Needs `side`.
+        disturbance: What befalls it; None for nothing.
+        mix: Which part of the next sample of its batch is pasted on it; None for none.
     """
 
     window: Window
     symmetry: int = 0
     side: int | None = None
     look: Look | None = None
+    angle: float = 0.0
+    disturbance: Disturbance | None = None
+    mix: Mix | None = None
 
 
 def affine_of(cube: CubeLike, statistics: Statistics) -> tuple[np.ndarray, np.ndarray]:

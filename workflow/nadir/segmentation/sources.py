@@ -15,22 +15,25 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import torch
 
-from nadir.segmentation.normalize import Statistics
+from nadir.config.training import Extra
+from nadir.segmentation.disturbing import disturb, mix_samples
+from nadir.segmentation.normalize import Statistics, gain_and_bias
 from nadir.segmentation.outlines import LabelOutlines
 from nadir.segmentation.patches import OutlinesLike, Scene, Shot, Window, affine_of
-from nadir.segmentation.turning import nearest, resize, turn
+from nadir.segmentation.turning import nearest, resize, turn, turned_inside
+from nadir.tiles.crops import spread_of
 
 _STRIP = 512
 _AHEAD = 3
 
 
 Raw = tuple[torch.Tensor, ...]
-"""uint16 (date, band, h, w), bool (date, h, w), uint8 (h, w), and int8 (h, w) where outlines are
-asked for.
+"""uint16 (date, band, h, w), bool (date, h, w), uint8 (h, w), then int8 (h, w) where outlines are
+asked for, and uint8 (K + 1, h, w) where shares are.
 """
 
 Prepared = tuple[torch.Tensor, ...]
-"""Input, target, and the distance to outlines where they are asked for; see `Source.prepare`."""
+"""Input, target, and the extras that are asked for, in their order; see `Source.prepare`."""
 
 
 class Source(ABC):
@@ -42,6 +45,7 @@ class Source(ABC):
         statistics: Of the training tiles.
         device: Where batches are computed.
         outlines: Id of the class whose outlines are asked for; None for no outlines.
+        extras: What else batches hold: `shares`, `seen`; `distance` goes with `outlines`.
     """
 
     name: str
@@ -53,14 +57,26 @@ class Source(ABC):
         statistics: Statistics,
         device: torch.device,
         outlines: int | None = None,
+        extras: Sequence[Extra] = (),
     ) -> None:
         self.outlines = outlines
+        self.extras = frozenset(extras)
         self.scenes = scenes
         self.windows = windows
         self.device = device
         tables = [affine_of(scene.cube, statistics) for scene in scenes]
         self.gain = torch.from_numpy(np.stack([gain for gain, _ in tables])).to(device)
         self.bias = torch.from_numpy(np.stack([bias for _, bias in tables])).to(device)
+        dates = len(statistics.mean)
+        of_reflectance = gain_and_bias(statistics, [1.0] * dates, [0.0] * dates)
+        self._of_reflectance = [torch.from_numpy(part).to(device) for part in of_reflectance]
+        scales = [scene.labels.fraction_scale for scene in scenes] if self.shares else [1]
+        self._whole = torch.tensor(scales, dtype=torch.float32, device=device)
+
+    @property
+    def shares(self) -> bool:
+        """Whether the shares of classes are asked for."""
+        return "shares" in self.extras
 
     @abstractmethod
     def raw(self, windows: Sequence[Window]) -> Iterator[Raw]:
@@ -83,19 +99,24 @@ class Source(ABC):
 
         Returns:
             Input float32 (B, date * band, h, w), 0 where a date is invalid; target int64 (B, h, w),
-            id - 1, and -1 (ignored) where there is no label or no date is valid; where outlines are
-            asked for, float32 (B, h, w) distance in pixels of the ground.
+            id - 1, and -1 (ignored) where there is no label or the ground is seen on no date. Then,
+            where they are asked for: float32 (B, h, w) distance in pixels of the ground; float32
+            (B, K, h, w) share of each class, 0 where the ground is not seen; float32 (B, h, w)
+            share of the dates on which it is.
         """
-        if len({(shot.window.size, shot.side) for shot in group}) == 1:
-            return self._develop(patches, group)
-        singles = [
-            self._develop([patch], [shot]) for patch, shot in zip(patches, group, strict=True)
-        ]
-        return tuple(torch.cat(parts) for parts in zip(*singles, strict=True))
+        alike = len({(shot.window.size, shot.side, shot.angle) for shot in group}) == 1
+        if alike and not group[0].angle:
+            shown = self._develop(patches, group)
+        else:
+            singles = [
+                self._develop([patch], [shot]) for patch, shot in zip(patches, group, strict=True)
+            ]
+            shown = tuple(torch.cat(parts) for parts in zip(*singles, strict=True))
+        return tuple(mix_samples(shown, [shot.mix for shot in group]))
 
     def _develop(self, patches: Sequence[Raw], group: Sequence[Shot]) -> Prepared:
         """Return what `prepare` returns, for patches of one size."""
-        raw, valid, labels, *distance = (
+        raw, valid, labels, *others = (
             torch.stack(parts).to(self.device, non_blocking=True)
             for parts in zip(*patches, strict=True)
         )
@@ -104,12 +125,18 @@ class Source(ABC):
         values *= self.gain[scene][..., None, None]
         values += self.bias[scene][..., None, None]
         self._jitter(values, group)
+        visible = self._disturb(values, valid, group)
         values *= valid[:, :, None]
-        target = torch.where(valid.any(dim=1), labels.to(torch.int64), 0) - 1
-        shown = [values.flatten(1, 2), target, *(part.to(torch.float32) for part in distance)]
-        side = group[0].side
-        if side is not None and side != group[0].window.size:
-            shown = [resize(shown[0], (side, side)), *(nearest(part, side) for part in shown[1:])]
+        target = torch.where(visible.any(dim=1), labels.to(torch.int64), 0) - 1
+        shown = [values.flatten(1, 2), target]
+        if self.outlines is not None:
+            shown.append(others[0].to(torch.float32))
+        if self.shares:
+            shares = others[-1][:, 1:].to(torch.float32) / self._whole[scene][:, None, None, None]
+            shown.append(shares * visible.any(dim=1, keepdim=True))
+        if "seen" in self.extras:
+            shown.append(visible.to(torch.float32).mean(dim=1))
+        shown = _resampled(shown, group[0])
         for row, shot in enumerate(group):
             if shot.symmetry:
                 for part in shown:
@@ -123,6 +150,20 @@ class Source(ABC):
                 shift = torch.from_numpy(shot.look.shift).to(self.device)
                 values[row] *= shot.look.gain
                 values[row] += shift.reshape(*values.shape[1:3], 1, 1)
+
+    def _disturb(
+        self, values: torch.Tensor, valid: torch.Tensor, group: Sequence[Shot]
+    ) -> torch.Tensor:
+        """Let what befalls each sample befall it, in place; return where ground is seen."""
+        if all(shot.disturbance is None for shot in group):
+            return valid
+        hidden = torch.zeros_like(valid)
+        for row, shot in enumerate(group):
+            if shot.disturbance is not None:
+                hidden[row] = disturb(
+                    values[row], valid[row], shot.disturbance, *self._of_reflectance
+                )
+        return valid & ~hidden
 
     def outlines_of(self, scene: Scene) -> OutlinesLike | None:
         """Return the outlines of a scene: stored, or of its labels; None where none are asked."""
@@ -148,15 +189,16 @@ class ResidentSource(Source):
         storage: torch.device,
         threads: int = 1,
         outlines: int | None = None,
+        extras: Sequence[Extra] = (),
     ) -> None:
-        super().__init__(scenes, windows, statistics, device, outlines)
+        super().__init__(scenes, windows, statistics, device, outlines, extras)
         self.name = f"resident on {storage.type}"
         self._corner: dict[int, tuple[int, int]] = {}
         self._held: dict[int, Raw] = {}
         for number, (y, x, height, width) in bounding_boxes(windows).items():
             self._corner[number] = (y, x)
             found = self.outlines_of(scenes[number])
-            loaded = _load(scenes[number], found, y, x, height, width, threads)
+            loaded = _load(scenes[number], found, self.shares, y, x, height, width, threads)
             self._held[number] = tuple(torch.from_numpy(part).to(storage) for part in loaded)
 
     def raw(self, windows: Sequence[Window]) -> Iterator[Raw]:
@@ -192,8 +234,9 @@ class StoredSource(Source):
         device: torch.device,
         threads: int = 2,
         outlines: int | None = None,
+        extras: Sequence[Extra] = (),
     ) -> None:
-        super().__init__(scenes, windows, statistics, device, outlines)
+        super().__init__(scenes, windows, statistics, device, outlines, extras)
         self.name = "read from the stores"
         self._outlines = [self.outlines_of(scene) for scene in scenes]
         self._pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="patches")
@@ -204,7 +247,8 @@ class StoredSource(Source):
         image, valid = scene.cube.read(*box)
         found = self._outlines[window.scene]
         distance = () if found is None else (found.distance(*box),)
-        parts_ = (image, valid, scene.labels.hard(*box), *distance)
+        shares = (scene.labels.fraction(*box),) if self.shares else ()
+        parts_ = (image, valid, scene.labels.hard(*box), *distance, *shares)
         return tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in parts_)
 
     def raw(self, windows: Sequence[Window]) -> Iterator[Raw]:
@@ -238,6 +282,30 @@ class StoredSource(Source):
         self._pool.shutdown(cancel_futures=True)
 
 
+def _resampled(shown: list[torch.Tensor], shot: Shot) -> list[torch.Tensor]:
+    """Return what is shown at the size that is asked for, turned by the angle that is."""
+    side = shot.side
+    if side is None or (side == shot.window.size and not shot.angle):
+        return shown
+    if not shot.angle:
+        return [_scaled(part, side) for part in shown]
+    around = round(side * spread_of(shot.angle))
+    return [_turned(_scaled(part, around), shot.angle, side) for part in shown]
+
+
+def _scaled(part: torch.Tensor, side: int) -> torch.Tensor:
+    """Return (n, c, h, h) resampled smoothly, (n, h, h) by the nearest neighbor."""
+    return resize(part, (side, side)) if part.ndim == 4 else nearest(part, side)
+
+
+def _turned(part: torch.Tensor, angle: float, side: int) -> torch.Tensor:
+    """Return the middle of (n, c, h, h) turned smoothly, of (n, h, h) by the nearest neighbor."""
+    if part.ndim == 4:
+        return turned_inside(part, angle, side)
+    # Class ids and distances in pixels are small enough to be exact as float32.
+    return turned_inside(part[:, None].float(), angle, side, smooth=False)[:, 0].to(part.dtype)
+
+
 def bounding_boxes(windows: Sequence[Window]) -> dict[int, tuple[int, int, int, int]]:
     """Return (y, x, height, width) of the ground that the tiles of each scene cover."""
     boxes: dict[int, tuple[int, int, int, int]] = {}
@@ -256,6 +324,7 @@ def bounding_boxes(windows: Sequence[Window]) -> dict[int, tuple[int, int, int, 
 def _load(
     scene: Scene,
     outlines: OutlinesLike | None,
+    shares: bool,
     y: int,
     x: int,
     height: int,
@@ -271,6 +340,9 @@ def _load(
     ]
     if outlines is not None:
         held.append(np.empty((height, width), np.int8))
+    if shares:
+        count = len(scene.labels.fraction(y, x, 1, 1))
+        held.append(np.empty((count, height, width), np.uint8))
 
     def strip(top: int) -> None:
         rows = min(_STRIP, height - top)
@@ -279,6 +351,8 @@ def _load(
         held[2][top : top + rows] = scene.labels.hard(*box)
         if outlines is not None:
             held[3][top : top + rows] = outlines.distance(*box)
+        if shares:
+            held[-1][:, top : top + rows] = scene.labels.fraction(*box)
 
     with ThreadPoolExecutor(max(1, threads)) as pool:
         list(pool.map(strip, range(0, height, _STRIP)))

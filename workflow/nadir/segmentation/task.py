@@ -20,8 +20,8 @@ from nadir.segmentation.confusion import (
 from nadir.segmentation.losses import SegmentationLoss
 
 Batch = tuple[torch.Tensor, ...]
-"""Input float32 (B, C, H, W), target int64 (B, H, W) with -1 ignored, and, where the loss looks at
-outlines, float32 (B, H, W) signed distance to the nearest one in pixels.
+"""Input float32 (B, C, H, W), target int64 (B, H, W) with -1 ignored, and what the loss looks at
+besides (`LossConfig.extras`, in their order).
 """
 
 _SAMPLES = 4
@@ -55,8 +55,8 @@ class SegmentationLearner(Learner):
 
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
         """Return the loss of a batch."""
-        inputs, target, *distance = batch
-        total, weight = self.loss.sums(self.model(inputs), target, *distance)
+        inputs, target, *extras = batch
+        total, weight = self.loss.sums(self.model(inputs), target, **self._named(extras))
         self._add("train", total, weight)
         return total / weight.clamp_min(torch.finfo(torch.float32).tiny)
 
@@ -66,9 +66,9 @@ class SegmentationLearner(Learner):
         Where validation tiles overlap, shared pixels count once a tile: this serves to choose an
         epoch; scores of record are counted on the mosaic.
         """
-        inputs, target, *distance = batch
+        inputs, target, *extras = batch
         logits = self.judged()(inputs)
-        self._add("validation", *self.loss.sums(logits, target, *distance))
+        self._add("validation", *self.loss.sums(logits, target, **self._named(extras)))
         truth = (target + 1).to(torch.uint8).cpu().numpy()
         guess = (logits.argmax(dim=1) + 1).to(torch.uint8).cpu().numpy()
         update_confusion(self._confusion, truth, guess)
@@ -106,6 +106,9 @@ class SegmentationLearner(Learner):
         ]
         self._samples = []
         return {"truth above prediction": np.concatenate(pairs, axis=1)} if pairs else {}
+
+    def _named(self, extras: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+        return dict(zip(self.cfg.loss.extras, extras, strict=True))
 
     def _add(self, split: str, total: torch.Tensor, weight: torch.Tensor) -> None:
         # Stays on the device: reading a number there would wait for the GPU at each step.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as functional
 
@@ -40,3 +42,30 @@ def nearest(values: torch.Tensor, side: int) -> torch.Tensor:
         for length in values.shape[-2:]
     )
     return values[:, rows][:, :, columns]
+
+
+def turned_inside(
+    values: torch.Tensor, angle: float, side: int, *, smooth: bool = True
+) -> torch.Tensor:
+    """Return the middle of (n, c, h, h), turned by any angle, as (n, c, side, side).
+
+    Args:
+        values: float.
+        angle: Degrees counterclockwise, as `turn` turns.
+        side: Pixels of a side, of the size of the given ones.
+        smooth: Whether to interpolate bilinearly; else the nearest neighbor is taken.
+    """
+    length = values.shape[-1]
+    radians = math.radians(angle)
+    cos, sin = math.cos(radians), math.sin(radians)
+    steps = torch.arange(side, device=values.device, dtype=values.dtype) + 0.5 - side / 2
+    rows, columns = steps[:, None] * (2 / length), steps[None, :] * (2 / length)
+    # The pixel that is shown at (row, column) lies at the same place before the turn.
+    grid = torch.stack([columns * cos - rows * sin, columns * sin + rows * cos], dim=-1)
+    return functional.grid_sample(
+        values,
+        grid.expand(len(values), -1, -1, -1),
+        mode="bilinear" if smooth else "nearest",
+        padding_mode="border",
+        align_corners=False,
+    )

@@ -86,6 +86,7 @@ def crop_plan(
     side: int,
     scale: float = 1.0,
     turned: bool = False,
+    rotate: float = 0.0,
     chances: Sequence[float] | np.ndarray | None = None,
 ) -> SamplePlan:
     """Plan an epoch of random crops.
@@ -102,37 +103,51 @@ def crop_plan(
         side: Side of a crop, in pixels.
         scale: Largest factor on it, at least 1.
         turned: Whether each crop has one of the eight symmetries at random.
+        rotate: Largest angle in degrees by which crops are turned besides, either way.
         chances: (tiles,) how much more often than others each tile is drawn; None for all alike.
 
     Returns:
-        The plan: for each crop its tile, its symmetry and its place.
+        The plan: for each crop its tile, its symmetry, its place and its angle.
     """
     likely = np.ones(len(ground.tiles)) if chances is None else np.asarray(chances, np.float64)
     until = np.cumsum(likely) / likely.sum()
     tile, symmetry = np.empty(count, np.int64), np.zeros(count, np.uint8)
-    crop = np.empty((count, 3), np.int64)
+    crop, angle = np.empty((count, 3), np.int64), np.zeros(count)
     for number in range(count):
         rng = sample_rng(seed, epoch, number)
         chosen = min(int(np.searchsorted(until, rng.random(), "right")), len(until) - 1)
         tile[number] = chosen
         if turned:
             symmetry[number] = rng.integers(COUNT)
-        crop[number] = _draw(ground, ground.tiles[chosen], side, scale, rng)
-    return SamplePlan(tile, symmetry, crop)
+        *crop[number], angle[number] = _draw(ground, ground.tiles[chosen], side, scale, rotate, rng)
+    return SamplePlan(tile, symmetry, crop, angle if rotate else None)
+
+
+def spread_of(angle: float) -> float:
+    """Return how much larger a square around a turned square is; `angle` in degrees."""
+    radians = math.radians(angle)
+    return abs(math.cos(radians)) + abs(math.sin(radians))
 
 
 def _draw(
-    ground: Ground, tile: np.ndarray, side: int, scale: float, rng: np.random.Generator
-) -> tuple[int, int, int]:
-    """Return row, column and side of one crop."""
+    ground: Ground,
+    tile: np.ndarray,
+    side: int,
+    scale: float,
+    rotate: float,
+    rng: np.random.Generator,
+) -> tuple[int, int, int, float]:
+    """Return row, column and side of one crop's ground, and its angle."""
     scene, top, left, length = (int(value) for value in tile)
     spread = math.log(scale)
     for _ in range(_ATTEMPTS):
-        size = max(1, round(side * math.exp(rng.uniform(-spread, spread))))
+        angle = float(rng.uniform(-rotate, rotate)) if rotate else 0.0
+        factor = math.exp(rng.uniform(-spread, spread)) * spread_of(angle)
+        size = max(1, round(side * factor))
         y = top + int(rng.integers(length)) - size // 2
         x = left + int(rng.integers(length)) - size // 2
         if ground.holds(scene, y, x, size):
-            return y, x, size
+            return y, x, size, angle
     size = min(side, length)
     y, x = (int(value) for value in rng.integers(length - size + 1, size=2))
-    return top + y, left + x, size
+    return top + y, left + x, size, 0.0

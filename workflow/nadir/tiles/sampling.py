@@ -16,7 +16,7 @@ import pandas as pd
 from nadir.tiles.augment import COPIES, COUNT
 from nadir.tiles.filters import class_columns
 
-_PLAN, _SAMPLE, _LOOK = 1, 2, 3  # separate the streams of random numbers
+_PLAN, _SAMPLE, _LOOK, _DISTURB, _MIX = 1, 2, 3, 4, 5  # separate the streams of random numbers
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,14 @@ class SamplePlan:
         symmetry: (n,) uint8, how each is shown: a symmetry 0..7 of `nadir.tiles.augment`.
         crop: (n, 3) int64, where random crops are shown: row, column and side of the ground in the
             scene of the tile; None where tiles are shown as they are.
+        angle: (n,) float64 degrees counterclockwise by which each crop is turned besides; its
+            ground is then the square around the turned crop. None where none is turned.
     """
 
     tile: np.ndarray
     symmetry: np.ndarray
     crop: np.ndarray | None = None
+    angle: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.tile)
@@ -45,7 +48,8 @@ class SamplePlan:
         each = -(-len(self) // ranks)
         chosen = (np.arange(each) * ranks + rank) % max(len(self), 1)
         crop = None if self.crop is None else self.crop[chosen]
-        return SamplePlan(self.tile[chosen], self.symmetry[chosen], crop)
+        angle = None if self.angle is None else self.angle[chosen]
+        return SamplePlan(self.tile[chosen], self.symmetry[chosen], crop, angle)
 
 
 def rare_share(tiles: pd.DataFrame, rare: Sequence[int], count: int) -> np.ndarray:
@@ -112,3 +116,36 @@ def sample_rng(seed: int, epoch: int, sample: int) -> np.random.Generator:
 def look_rng(seed: int, epoch: int, sample: int) -> np.random.Generator:
     """Return the random generator of one sample's radiometry, apart from that of its geometry."""
     return np.random.default_rng([seed, _LOOK, epoch, sample])
+
+
+def disturb_rng(seed: int, epoch: int, sample: int) -> np.random.Generator:
+    """Return the random generator of what befalls one sample."""
+    return np.random.default_rng([seed, _DISTURB, epoch, sample])
+
+
+def mix_rng(seed: int, epoch: int, sample: int) -> np.random.Generator:
+    """Return the random generator of what is pasted on one sample."""
+    return np.random.default_rng([seed, _MIX, epoch, sample])
+
+
+def class_chances(counts: np.ndarray, balance: float) -> np.ndarray:
+    """Return how likely each tile is drawn where rare classes are sought.
+
+    As if a class were drawn first, with a chance that goes as the power 1 - `balance` of its
+    number of pixels, then one of its pixels, and its tile.
+
+    Args:
+        counts: (tiles, K) pixels of each class in each tile.
+        balance: 0: each labelled pixel is equally likely; 1: each class is.
+
+    Returns:
+        float64 (tiles,), sums to 1.
+    """
+    pixels = np.asarray(counts, np.float64)
+    totals = pixels.sum(axis=0)
+    there = totals > 0
+    if not there.any():
+        return np.full(len(pixels), 1 / len(pixels))
+    wanted = np.where(there, np.where(there, totals, 1.0) ** (1 - balance), 0.0)
+    likely = pixels @ (wanted / wanted.sum() / np.where(there, totals, 1.0))
+    return likely / likely.sum()
