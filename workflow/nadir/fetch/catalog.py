@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -18,13 +19,15 @@ from typing import Any
 import pystac
 import requests
 from pystac_client import Client, ConformanceClasses
+from pystac_client.errors import ClientTypeError
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
+from pystac_client.warnings import PystacClientWarning
 from shapely import box
 from shapely.geometry import shape
 from urllib3.util import Retry
 
-from nadir.errors import InputError
+from nadir.errors import InputError, did_you_mean
 from nadir.fetch.web import BUSY, is_address, shown
 
 log = logging.getLogger(__name__)
@@ -86,17 +89,14 @@ def _ask(
     """Yield what an API finds."""
     if collection is None:
         raise InputError(shown(url), "an API needs a collection", "Set `collection`.")
-    names = None
     try:
-        client.get_collection(collection)
-    except (APIError, KeyError, pystac.errors.STACError) as error:
+        known = client.get_collection(collection)
+    except (APIError, KeyError, pystac.errors.STACError):
+        known = None
+    if known is None:
         names = sorted(item.id for item in client.get_collections())
-        if collection not in names:
-            raise InputError(
-                shown(url),
-                f"there is no collection {collection!r} (there are: {', '.join(names[:20])})",
-                "Set `collection` to one of them.",
-            ) from error
+        if names and collection not in names:
+            raise _no_collection(url, collection, names)
     when = f"{days[0]}T00:00:00Z/{days[1]}T23:59:59.999Z" if days else None
     asked = client.search(
         collections=[collection], bbox=area, datetime=when, limit=_PAGE, max_items=_MOST
@@ -121,11 +121,16 @@ def _walk(client: Client, url: str, collection: str | None, area: Area) -> Itera
             if collection in (None, item.collection_id):
                 yield _plain(item)
     if collection is not None and seen and collection not in seen:
-        raise InputError(
-            shown(url),
-            f"there is no collection {collection!r} (there are: {', '.join(sorted(seen)[:20])})",
-            "Set `collection` to one of them.",
-        )
+        raise _no_collection(url, collection, sorted(seen))
+
+
+def _no_collection(url: str, name: str, there: list[str]) -> InputError:
+    return InputError(
+        shown(url),
+        f"there is no collection {name!r}{did_you_mean(name, there)} "
+        f"(there are: {', '.join(there[:20])})",
+        "Set `collection` to one of them.",
+    )
 
 
 def _plain(item: pystac.Item) -> dict[str, Any]:
@@ -181,7 +186,10 @@ def _faults(url: str) -> Iterator[None]:
             where, "there is no such file", "Give an address, or the path of catalog.json."
         )
     try:
-        yield
+        with warnings.catch_warnings():
+            # Static files conform to no class of an API, and are walked.
+            warnings.simplefilter("ignore", PystacClientWarning)
+            yield
     except InputError:
         raise
     except (APIError, requests.RequestException, OSError) as error:
@@ -192,7 +200,7 @@ def _faults(url: str) -> Iterator[None]:
             f"the catalogue does not answer ({problem})",
             "Check the address and the network; run it again later if the server is busy.",
         ) from error
-    except (pystac.errors.STACError, pystac.STACTypeError) as error:
+    except (pystac.errors.STACError, pystac.STACTypeError, ClientTypeError) as error:
         raise InputError(
             where, f"this is no STAC catalogue ({_reason(error)})", "Give the address of one."
         ) from error
