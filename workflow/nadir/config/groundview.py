@@ -231,8 +231,10 @@ class FiltersConfig(ConfigModel):
     """Circles (longitude, latitude, metres): photos outside of all are far; none: no photo is."""
     duplicates: DuplicatesConfig | None = DuplicatesConfig()
     """Whether all but the first of several equal photos are dropped."""
-    sharpness: float | None = Field(default=0.15, ge=0, le=1)
-    """Least sharpness, 0 (blurred) to 1."""
+    sharpness: float | None = Field(default=0.5, ge=0, le=1)
+    """Least sharpness at the size of `image_px`, from 0 (blurred) to 1; sharp photos have some 0.6
+    to 0.8.
+    """
     night: NightConfig | None = NightConfig()
     """Whether dark photos are dropped."""
     seasons: tuple[Season, ...] | None = None

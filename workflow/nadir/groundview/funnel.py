@@ -63,13 +63,9 @@ def plot_funnel(
     axes.set_yticks(range(len(steps) + 1), ["all photos", *(_LABELS[name] for name in CAUSES)])
     axes.invert_yaxis()
     axes.set_xlim(0, max(total, 1) * 1.14)
-    axes.set_xlabel("photos")
+    axes.set_xlabel("photos; orange: dropped by this filter, the first that applies")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     saved = f", {rescued} of them by hand" if rescued else ""
     axes.set_title(f"{left} of {total} photos are kept{saved}")
-    figure.text(
-        1, 0, "orange: dropped by this filter, as the first that applies", ha="right", va="bottom",
-        color=QUIET, fontsize=8,
-    )  # fmt: skip
     save_png(figure, out)

@@ -124,8 +124,7 @@ def _figure(row: dict[str, object], picture: str) -> str:
     """Return the element of one photo."""
     name = html.escape(str(row["photo"]), quote=True)
     cause, measured = str(row["cause"]), str(row["measured"])
-    facts = [str(row["date"])[:10], str(row["season"]), str(row["scene"])]
-    facts.append(f"sharp {row['sharpness']:.2f}")
+    facts = [str(row["date"])[:10], str(row["scene"] or row["season"])]
     told = html.escape(" · ".join(part for part in facts if part))
     state = " checked" if row["kept"] else ""
     note = f'<b class="cause">{html.escape(cause)}</b>' if cause else ""
