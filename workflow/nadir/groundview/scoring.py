@@ -25,7 +25,7 @@ from nadir.groundview.image_losses import LOSSES
 from nadir.groundview.intervals import Figure, jackknife_interval, mean_interval
 from nadir.groundview.judge_fitting import Judge
 from nadir.groundview.land_cover import agreement, by_class, chance_agreement, without_sky
-from nadir.groundview.pairing import by_pair, choose_pairs, draw_pairs, matched, matches
+from nadir.groundview.matching import by_pair, choose_pairs, draw_pairs, matches
 from nadir.groundview.pairs import Pairs
 from nadir.groundview.similarity import signal_to_noise, structural_similarity
 from nadir.groundview.sliced import Descriptors, describe_patches, sliced_distance
@@ -34,9 +34,6 @@ log = logging.getLogger(__name__)
 
 JUDGE = "judge"
 """Name of the distance between the judge's features, beside `LOSSES`."""
-
-SHOWN = 6
-"""Pairs of the table that shows which photo each generated view is matched to."""
 
 _FEW = 50
 _ROWS = 32  # generated views that are compared with all photos at once
@@ -81,9 +78,12 @@ class Judged:
         numbers = np.asarray(values, np.float64)
         return mean_interval(numbers, self.places, seed=self.seed, resamples=self.cfg.resamples)
 
-    def left_out(self, figure: Callable[[NDArray[np.intp]], float]) -> Figure:
-        """Return a figure of sets with its interval."""
-        return jackknife_interval(figure, self.places, seed=self.seed, groups=self.cfg.groups)
+    def left_out(
+        self, figure: Callable[[NDArray[np.intp]], float], most: float = np.inf
+    ) -> Figure:
+        """Return a figure of sets, of values from 0 to `most`, with its interval."""
+        found = jackknife_interval(figure, self.places, seed=self.seed, groups=self.cfg.groups)
+        return {name: float(np.clip(value, 0, most)) for name, value in found.items()}
 
 
 def score_views(
@@ -211,10 +211,11 @@ def _overlaps(judged: Judged) -> dict[str, Figure]:
     """Return precision, recall, density and coverage."""
     made, real, k = judged.made[:, 0], judged.real, judged.cfg.neighbors
 
-    def figure(name: str) -> Figure:
-        return judged.left_out(lambda some: getattr(overlap(real[some], made[some], k), name))
+    def figure(name: str, most: float) -> Figure:
+        return judged.left_out(lambda some: getattr(overlap(real[some], made[some], k), name), most)
 
-    return {name: figure(name) for name in ("precision", "recall", "density", "coverage")}
+    names = {"precision": 1.0, "recall": 1.0, "density": np.inf, "coverage": 1.0}
+    return {name: figure(name, most) for name, most in names.items()}
 
 
 def _land_cover(judged: Judged, judge: Judge) -> dict[str, Any]:
@@ -276,25 +277,20 @@ def _image_distances(
 def score_pairing(judged: Judged) -> dict[str, Any]:
     """Return for each loss how often the photo of a place is the nearest to its generated view.
 
-    Beside `accuracy` each loss tells of a few pairs to which of them every generated view is
-    matched (`matched`, positions in `shown`), as the table that is drawn.
+    Beside `accuracy` each loss has the `distances` of the pairs of the first draw (`drawn`, numbers
+    of test pairs), from each generated view (row) to each photo, for pictures and tables.
     """
     cfg = judged.cfg.pairing
     some = choose_pairs(len(judged.test), cfg.most, judged.seed)
     draws = draw_pairs(judged.places[some], cfg.among, cfg.draws, judged.seed)
-    shown = draws.pairs[0][:SHOWN]
+    drawn = draws.pairs[0]
     losses = {}
     for name, distances in pairing_distances(judged, some).items():
         right = np.full(len(judged.test), np.nan)
         right[some] = by_pair(matches(distances, draws), draws, len(some))
         losses[name] = {
             "accuracy": judged.mean(right),
-            "n": draws.among,
-            "matched": matched(distances, shown).tolist(),
-            "matched_among": [
-                int(some[draws.pairs[0][position]])
-                for position in matched(distances, draws.pairs[0])[: len(shown)]
-            ],
+            "distances": np.round(distances[np.ix_(drawn, drawn)], 6).tolist(),
         }
     return {
         "losses": losses,
@@ -303,7 +299,7 @@ def score_pairing(judged: Judged) -> dict[str, Any]:
         "draws": len(draws.pairs),
         "compared": len(some),
         "distinct_places": draws.distinct,
-        "shown": some[shown].tolist(),
+        "drawn": some[drawn].tolist(),
     }
 
 

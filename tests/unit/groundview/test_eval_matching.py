@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nadir.groundview.intervals import jackknife_interval, mean_interval
-from nadir.groundview.pairing import by_pair, choose_pairs, draw_pairs, matched, matches
+from nadir.groundview.matching import by_pair, choose_pairs, draw_pairs, matched, matches
 
 
 def test_accuracy_tends_to_its_closed_form():
@@ -55,10 +55,8 @@ def test_draws_show_different_places_where_there_are_enough():
     assert np.array_equal(draw_pairs(places, 8, 20, 4).pairs, draws.pairs[:20])
 
 
-def test_matched_names_the_nearest_of_those_that_are_shown():
-    distances = np.full((5, 5), 9.0)
-    distances[3, 1], distances[1, 3], distances[4, 0] = 1, 2, 0
-    assert matched(distances, [1, 3, 4]).tolist() == [1, 0, 0]
+def test_matched_names_the_nearest_photo_of_each_view():
+    assert matched([[9, 1, 5], [None, 3, 2], [0, 9, 9]]).tolist() == [1, 2, 0]
 
 
 def test_chosen_pairs_are_all_or_a_seeded_part():
