@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 from fastapi.testclient import TestClient
+from gallery_fakes import make_gallery, make_products
 from PIL import Image
 from segment_fakes import COVER, save_network
 from segment_service import segment_client
@@ -149,3 +150,15 @@ def roof_client(make_client, roof_bundle, tmp_path):
     """A client of a service with the model of buildings."""
     client, _ = segment_client(make_client, {"roofs": roof_bundle}, tmp_path / "state")
     return client
+
+
+@pytest.fixture(scope="session")
+def products(tmp_path_factory):
+    """What a tiny retrieval experiment leaves."""
+    return make_products(tmp_path_factory.mktemp("places"))
+
+
+@pytest.fixture(scope="session")
+def gallery_folder(products, tmp_path_factory):
+    """A gallery of it."""
+    return make_gallery(products, tmp_path_factory.mktemp("gallery") / "town", crs="EPSG:32631")

@@ -16,7 +16,9 @@ from segment_fakes import geotiff, png, roofs, wait_for
 from segment_service import form, loaded
 
 from nadir.service.app import create_app
+from nadir.service.galleries import load_galleries
 from nadir.service.localize import Localize
+from nadir.service.retrieve import Retrieve
 from nadir.service.segment import Segment
 from nadir.service.server import listen
 from nadir.service.settings import Settings
@@ -30,12 +32,13 @@ CHECKS = [
 
 
 @pytest.fixture(scope="module")
-def live(roof_bundle, locator, tmp_path_factory):
+def live(roof_bundle, locator, gallery_folder, tmp_path_factory):
     """The address of a running service with everything, and a job that is done."""
     state = tmp_path_factory.mktemp("live")
+    galleries = load_galleries([gallery_folder])
     app = create_app(
         Settings(queue=64, direct_queue=64, max_pixels=100_000, seconds=30),
-        [Segment([loaded(roof_bundle)], state), Localize([locator])],
+        [Segment([loaded(roof_bundle)], state), Localize([locator]), Retrieve(galleries)],
     )
     place = listen("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
@@ -46,7 +49,14 @@ def live(roof_bundle, locator, tmp_path_factory):
     with httpx.Client(base_url=f"http://127.0.0.1:{place.getsockname()[1]}") as client:
         job = client.post("/jobs", **form(geotiff(roofs(64, 80)))).json()["id"]
         wait_for(client, job)
-        yield str(client.base_url).rstrip("/"), job
+        yield (
+            str(client.base_url).rstrip("/"),
+            {
+                "job": job,
+                "gallery": galleries[0].name,
+                "image": next(iter(galleries[0].row_of)),
+            },
+        )
     server.should_exit = True
     thread.join(20)
 
@@ -60,9 +70,12 @@ def explore(live, examples):
     return len(operations)
 
 
-def probe(operation, address, job, examples):
+def probe(operation, address, known, examples):
     """Send generated requests to one operation; half of them name what is there."""
     turn, image = itertools.count(), png(roofs(64, 64))
+    there = {"image": image, "photo": image}
+    if "saliency" in operation.path:
+        there["image"] = known["image"]
 
     @hypothesis.settings(
         max_examples=examples,
@@ -75,10 +88,14 @@ def probe(operation, address, job, examples):
     @given(case=operation.as_strategy())
     def send(case):
         if next(turn) % 2:
-            if "job" in case.path_parameters and case.method != "DELETE":
-                case.path_parameters["job"] = job
-            if isinstance(case.body, dict) and "image" in case.body:
-                case.body["image"] = image
+            if case.method != "DELETE":
+                case.path_parameters.update(
+                    {name: known[name] for name in case.path_parameters if name in known}
+                )
+            if isinstance(case.body, dict):
+                case.body.update({name: there[name] for name in case.body if name in there})
+                for name in {"gallery", "view"} & set(case.body):
+                    del case.body[name]
         case.call_and_validate(base_url=address, checks=CHECKS)
 
     send()

@@ -74,6 +74,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="photos, or folders of photos, of the first gallery's first view that the page of "
         "/retrieve offers to try before the gallery's own",
     )
+    parser.add_argument(
+        "--retrieve-index",
+        choices=("flat", "ivf", "hnsw"),
+        default="flat",
+        help="how galleries are searched: flat is exact, the others are for millions (%(default)s)",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s)")
     parser.add_argument("--port", default=8000, type=int, help="port; 0 takes a free one")
     parser.add_argument(
@@ -220,7 +226,7 @@ def _retrieve(options: argparse.Namespace, place: Any) -> Capability:
     from nadir.service.galleries import load_galleries
     from nadir.service.retrieve import Retrieve
 
-    galleries = load_galleries(options.retrieve, place, options.threads)
+    galleries = load_galleries(options.retrieve, place, options.threads, options.retrieve_index)
     return Retrieve(galleries, find_photos(options.retrieve_examples))
 
 

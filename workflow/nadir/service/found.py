@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
 
-Point = tuple[float, float]
+Point = Annotated[list[float], Field(min_length=2, max_length=2)]
+"""x and y."""
 
 _PICTURE = "/retrieve/galleries/valley-nadir/pictures/test/gallery_satellite/0061/0061"
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from nadir.retrieval.gallery_search import Retriever
+    from nadir.retrieval.indexed import IndexKind
 
 THUMBNAIL = 192
 """Longest side of a small picture, in pixels."""
@@ -163,7 +164,7 @@ class OpenGallery:
         """Return the coordinates of its images, each once, thinned out where they are many."""
         known = np.unique(self._points[np.isfinite(self._points).all(axis=1)], axis=0)
         step = max(1, -(-len(known) // _PLACES))
-        return [(float(x), float(y)) for x, y in known[::step]]
+        return [[float(x), float(y)] for x, y in known[::step]]
 
     def _found(self, rank: int, row: int, score: float) -> FoundImage:
         """Describe an image that was found."""
@@ -173,7 +174,7 @@ class OpenGallery:
             name=name,
             place=self._places[row],
             score=score,
-            coordinates=(float(x), float(y)) if np.isfinite([x, y]).all() else None,
+            coordinates=[float(x), float(y)] if np.isfinite([x, y]).all() else None,
             picture=address(self.name, name),
         )
 
@@ -184,13 +185,22 @@ def address(gallery: str, image: str) -> str:
 
 
 def load_galleries(
-    folders: Sequence[Path], device: torch.device | str = "cpu", threads: int = 1
+    folders: Sequence[Path],
+    device: torch.device | str = "cpu",
+    threads: int = 1,
+    index: IndexKind = "flat",
 ) -> list[OpenGallery]:
     """Open the galleries that a command line names.
+
+    Args:
+        folders: Their folders.
+        device: Where their networks compute.
+        threads: CPU threads.
+        index: How they are searched; only `flat` is exact.
 
     Raises:
         InputError: When one is absent, damaged or of another model, or two have the same name.
     """
     from nadir.retrieval.gallery_search import load_retriever
 
-    return [OpenGallery(load_retriever(folder, device, threads)) for folder in folders]
+    return [OpenGallery(load_retriever(folder, device, threads, index)) for folder in folders]
