@@ -119,17 +119,22 @@ class ConditionalGan(_Conditional):
 
 
 class Flow(_Conditional):
-    """Conditional flow matching (Lipman et al. 2023; Liu et al. 2023) by a U-Net with guidance.
+    """Conditional flow matching (Lipman et al. 2023; Liu et al. 2023) with guidance.
 
-    The network predicts the photo from a mix of photo and noise; the velocity follows from that.
+    One U-Net predicts what is to be expected of a place, and paths begin there, with noise added;
+    along them a second one predicts the photo, which the velocity follows from.
     """
 
     name: Literal["flow"] = "flow"
-    steps: int = Field(default=8, ge=1)
-    """Steps from noise to a view."""
+    distance: ViewLoss = "custom"
+    """Distance to the photo that the expected view minimizes."""
+    noise: float = Field(default=0.5, gt=0)
+    """Standard deviation of the noise that paths begin with, where photos go from -1 to 1."""
+    steps: int = Field(default=6, ge=1)
+    """Steps from there to a view."""
     solver: Literal["euler", "heun"] = "euler"
     """`heun` looks twice a step, but for the last."""
-    guidance: float = Field(default=1.5, ge=0)
+    guidance: float = Field(default=1.25, ge=0)
     """Strength of classifier-free guidance (Ho and Salimans 2022); 1 is none and costs half."""
     drop: float = Field(default=0.1, ge=0, lt=1)
     """Share of the training pairs shown without condition, for guidance."""
@@ -222,10 +227,8 @@ class PathConfig(ConfigModel):
     """Views along a line over the map."""
 
     points: tuple[tuple[float, float], ...] = Field(min_length=2)
-    """Corners of the line in the coordinates of the map."""
+    """Corners of the line: longitude and latitude in degrees."""
     steps: int = Field(default=24, ge=2)
     """Views along it, at equal distances; each looks along the line."""
-    crop_m: float = Field(default=128.0, gt=0)
-    """Side of the crops on the ground, in metres: that of the training."""
     seed: int = Field(default=0, ge=0)
     """Seed of the noise, which is the same for all views."""

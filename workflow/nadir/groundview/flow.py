@@ -1,9 +1,11 @@
-"""Conditional flow matching: from noise to view along straight paths, with guidance.
+"""Conditional flow matching: from an expected view with noise to a view along straight paths.
 
-On the path x(t) = (1 - t) noise + t photo the network predicts the photo; the velocity is what
-leads there in the time that is left. Predicted so, the last step ends in what the network takes for
-a photo: little noise is left however few the steps (Lipman et al. 2023; Liu et al. 2023; Li and He
-2025 on what to predict).
+A first U-Net predicts what is to be expected of a place; a second one says what the photo adds to
+it, as residual diffusion has it (Mardani et al. 2025). On the path x(t) = (1 - t) start + t photo,
+whose start is the expected view with noise, the second network predicts the photo, and the velocity
+is what leads there in the time that is left (Lipman et al. 2023; Liu et al. 2023). Predicted so,
+the last step ends in what the network takes for a photo: little noise is left however few the
+steps.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ from torch.nn import functional
 
 from nadir.config.groundview_experiments import Flow
 from nadir.groundview.blocks import CropEmbedder, StyledUNet
-from nadir.groundview.conditional_gan import with_layers
 from nadir.groundview.conditions import Condition, Frame, layer_channels
+from nadir.groundview.image_losses import LOSSES
 from nadir.groundview.networks import ViewNetwork
 
 _STYLE = 96
@@ -26,7 +28,7 @@ _LATEST = 0.05  # least time that is left, where it divides
 
 
 class FlowNetwork(ViewNetwork):
-    """The flow's U-Net. A latent is the noise where the path begins.
+    """Both U-Nets. A latent is the noise where a path begins.
 
     Args:
         cfg: The generator's section.
@@ -37,62 +39,89 @@ class FlowNetwork(ViewNetwork):
         super().__init__()
         self.cfg, self.side = cfg, frame.image_px
         self.latent_size = 3 * frame.image_px**2
-        self.embed = CropEmbedder(cfg.embedding)
-        self.style = nn.Sequential(
-            nn.Linear(cfg.embedding + 1 + 2 * _WAVES, _STYLE), nn.SiLU(), nn.Linear(_STYLE, _STYLE),
-            nn.SiLU(),
-        )  # fmt: skip
-        pixels = 3 * cfg.patch**2
-        self.unet = StyledUNet(pixels + layer_channels(cfg), pixels, cfg.widths, _STYLE)
+        told, pixels, layers = cfg.embedding + 1, 3 * cfg.patch**2, layer_channels(cfg)
+        self.embed = nn.ModuleList(CropEmbedder(cfg.embedding) for _ in range(2))
+        self.style = nn.ModuleList(style(told + extra) for extra in (0, 2 * _WAVES))
+        self.expect = StyledUNet(layers, pixels, cfg.widths, _STYLE)
+        self.refine = StyledUNet(2 * pixels + layers, pixels, cfg.widths, _STYLE)
 
-    def forward(self, mixed: Tensor, times: Tensor, condition: Condition) -> Tensor:
+    def expected(self, condition: Condition) -> Tensor:
+        """Return the expected views of places, (n, 3, px, px)."""
+        told = torch.cat([self.embed[0](condition.crops), condition.known], dim=1)
+        maps = condition.layers
+        if not maps.shape[1]:
+            side = self.side // self.cfg.patch
+            maps = maps.new_zeros(len(condition), 0, side, side)
+        return functional.pixel_shuffle(self.expect(maps, self.style[0](told)), self.cfg.patch)
+
+    def forward(
+        self, mixed: Tensor, times: Tensor, condition: Condition, expected: Tensor
+    ) -> Tensor:
         """Return the photo that a mix is taken to hold.
 
         Args:
-            mixed: (n, 3, px, px) between noise and photo.
-            times: (n,) from 0 (noise) to 1 (photo).
+            mixed: (n, 3, px, px) on the path.
+            times: (n,) from 0 (start) to 1 (photo).
             condition: The places.
+            expected: Their expected views.
         """
-        told = torch.cat([self.embed(condition.crops), condition.known, waves(times)], dim=1)
-        maps = with_layers(functional.pixel_unshuffle(mixed, self.cfg.patch), condition)
-        return functional.pixel_shuffle(self.unet(maps, self.style(told)), self.cfg.patch)
+        told = [self.embed[1](condition.crops), condition.known, waves(times)]
+        maps = [functional.pixel_unshuffle(part, self.cfg.patch) for part in (mixed, expected)]
+        if condition.layers.shape[1]:
+            maps.append(condition.layers)
+        change = self.refine(torch.cat(maps, dim=1), self.style[1](torch.cat(told, dim=1)))
+        return expected + functional.pixel_shuffle(change, self.cfg.patch)
 
     def views(self, condition: Condition, latents: Tensor) -> Tensor:
         """Return views; see `ViewNetwork`."""
-        mixed = latents.unflatten(1, (3, self.side, self.side))
+        strength = self.cfg.guidance
+        told = [(condition, self.expected(condition))]
+        if strength != 1:
+            free = without(condition)
+            told.append((free, self.expected(free)))
+
+        def velocity(at: Tensor, time: float) -> Tensor:
+            times = torch.full((len(at),), time, device=at.device, dtype=at.dtype)
+            photo, *rest = (self(at, times, *known) for known in told)
+            for other in rest:
+                photo = other + strength * (photo - other)
+            return (photo - at) / max(1 - time, _LATEST)
+
+        noise = latents.unflatten(1, (3, self.side, self.side))
+        mixed = told[0][1] + self.cfg.noise * noise
         length = 1.0 / self.cfg.steps
         for step in range(self.cfg.steps):
             time = step * length
-            first = self._velocity(mixed, time, condition)
+            first = velocity(mixed, time)
             if self.cfg.solver == "heun" and step < self.cfg.steps - 1:
-                second = self._velocity(mixed + length * first, time + length, condition)
-                first = 0.5 * (first + second)
+                first = 0.5 * (first + velocity(mixed + length * first, time + length))
             mixed = mixed + length * first
         return mixed
 
-    def _velocity(self, mixed: Tensor, time: float, condition: Condition) -> Tensor:
-        """Return the velocity, with guidance."""
-        times = torch.full((len(mixed),), time, device=mixed.device, dtype=mixed.dtype)
-        photo = self(mixed, times, condition)
-        strength = self.cfg.guidance
-        if strength != 1:
-            free = self(mixed, times, without(condition))
-            photo = free + strength * (photo - free)
-        return (photo - mixed) / max(1 - time, _LATEST)
 
+def flow_losses(network: FlowNetwork, photos: Tensor, condition: Condition) -> dict[str, Tensor]:
+    """Return the losses of both networks at random times, some places without condition.
 
-def flow_loss(network: FlowNetwork, photos: Tensor, condition: Condition) -> Tensor:
-    """Return the loss of a batch at random times, some of its places shown without condition.
-
-    Times are drawn from a logit-normal distribution that prefers much noise (Esser et al. 2024),
-    and errors are weighed as those of velocities, up to a limit.
+    The first network learns by the distance of its views alone. Times are drawn from a logit-normal
+    distribution (Esser et al. 2024), and the second network's errors are weighed as those of
+    velocities, up to a limit.
     """
-    dropped = torch.rand(len(photos), device=photos.device) < network.cfg.drop
-    times = torch.sigmoid(torch.randn(len(photos), device=photos.device) - 0.5)
-    at = times[:, None, None, None]
-    mixed = torch.lerp(torch.randn_like(photos), photos, at)
-    error = (network(mixed, times, without(condition, dropped)) - photos).square().mean((1, 2, 3))
-    return (error / (1 - times).clamp_min(0.25).square()).mean()
+    cfg, n = network.cfg, len(photos)
+    told = without(condition, torch.rand(n, device=photos.device) < cfg.drop)
+    expected = network.expected(told)
+    distance = LOSSES[cfg.distance]((expected.float() + 1) / 2, (photos + 1) / 2)
+    begin = expected.detach().float()
+    times = torch.sigmoid(torch.randn(n, device=photos.device) - 0.5)
+    start = begin + cfg.noise * torch.randn_like(photos)
+    mixed = torch.lerp(start, photos, times[:, None, None, None])
+    error = (network(mixed, times, told, begin) - photos).square().mean((1, 2, 3))
+    weights = (1 - times).clamp_min(0.25).square()
+    return {"expected": distance.mean(), "flow": (error / weights).mean()}
+
+
+def style(before: int) -> nn.Sequential:
+    """Return layers from what is told to a style."""
+    return nn.Sequential(nn.Linear(before, _STYLE), nn.SiLU(), nn.Linear(_STYLE, _STYLE), nn.SiLU())
 
 
 def without(condition: Condition, dropped: Tensor | None = None) -> Condition:

@@ -23,7 +23,7 @@ from nadir.groundview.augment import augmented
 from nadir.groundview.batches import Batch
 from nadir.groundview.conditions import Condition
 from nadir.groundview.dcgan import DcganNetwork
-from nadir.groundview.flow import FlowNetwork, flow_loss
+from nadir.groundview.flow import FlowNetwork, flow_losses
 from nadir.groundview.image_losses import LOSSES
 from nadir.groundview.networks import ViewNetwork
 from nadir.groundview.probe import Probe
@@ -205,9 +205,9 @@ class FlowLearner(ViewLearner):
     """Trains a flow."""
 
     def losses(self, batch: Batch, batch_index: int) -> dict[str, Tensor]:
-        """Return the loss at random times."""
+        """Return the losses of the expected view, and of the way from there to the photo."""
         assert isinstance(self.trained, FlowNetwork)
-        return {"flow": flow_loss(self.trained, *batch)}
+        return flow_losses(self.trained, *batch)
 
 
 class EncoderLearner(ViewLearner):
