@@ -44,6 +44,9 @@ class MemoryMosaic:
         self.done = 0
         self._carried: dict[tuple[int, int], NDArray[np.int32]] = {}
 
+    def write_further(self, y: int, x: int, total: NDArray[np.int32]) -> None:
+        """Do nothing: only maps of the batch rule have further layers."""
+
     def write_carried(self, offset: int, total: NDArray[np.int32]) -> None:
         """Keep the totals of unfinished rows for the next block row."""
         self._carried[self.done, offset] = total.copy()
