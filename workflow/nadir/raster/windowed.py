@@ -160,11 +160,15 @@ class WindowedRaster:
         Raises:
             InputError: When blocks cannot be loaded, or are damaged.
         """
-        self.load(y, x, height, width)
-        try:
-            raw, mask = self.layer.read([0], y, x, height, width)
-        except InputError as error:
-            raise self._named(error) from error
+        with self._lock:
+            self.load(y, x, height, width)
+            # An open file keeps bytes beside those that it read before; they may not have been
+            # there yet (seen with GDAL 3.10: a whole block of zeros).
+            self.layer.close()
+            try:
+                raw, mask = self.layer.read([0], y, x, height, width)
+            except InputError as error:
+                raise self._named(error) from error
         valid = np.ones(raw.shape[1:], bool) if mask is None else mask
         if raw.dtype.kind == "f":
             valid = valid & np.isfinite(raw[0])
