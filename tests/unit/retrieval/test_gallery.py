@@ -125,6 +125,16 @@ def test_features_of_another_model(folder, tmp_path):
         load_retriever(folder)
 
 
+def test_features_of_other_dimensions(folder):
+    features = np.load(folder / "features.npy")[:, :5]
+    np.save(folder / "features.npy", features)
+    files = json.loads((folder / FILE).read_text())["files"]
+    files["features.npy"] = digest_of(folder / "features.npy")
+    seal(folder, files=files, dimensions=5)
+    with pytest.raises(InputError, match="have 5 numbers"):
+        load_retriever(folder)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -41,6 +41,11 @@ class Retriever:
             problem = f"its views are {', '.join(gallery.facts.views)}, not those of its model"
             raise InputError(gallery.folder, problem, REMEDY)
         self.gallery, self.embedder = gallery, embedder
+        blank = np.zeros((embedder.side, embedder.side, 3), np.uint8)
+        found = self.features([blank], gallery.facts.views[0]).shape[1]  # the first call is slow
+        if found != gallery.features.shape[1]:
+            problem = f"its features have {gallery.features.shape[1]} numbers, its model's {found}"
+            raise InputError(gallery.folder, problem, REMEDY)
         self._rows = {view: gallery.rows(view) for view in gallery.facts.views}
         self._indices = {
             view: GalleryIndex(gallery.features[rows], kind)
