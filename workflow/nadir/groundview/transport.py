@@ -131,8 +131,10 @@ class Client:
 
     def _ask(self, address: str, headers: Mapping[str, str]) -> bytes:
         request = urllib.request.Request(  # the schemes are checked by the configuration
-            address, headers={"User-Agent": self._agent, **headers}
+            address, headers={"User-Agent": self._agent}
         )
+        for name, value in headers.items():  # a redirection must not carry the key elsewhere
+            request.add_unredirected_header(name, value)
         with urllib.request.urlopen(request, timeout=self._timeout) as answer:
             data = answer.read(_MOST_BYTES + 1)
             promised = answer.headers.get("Content-Length")
