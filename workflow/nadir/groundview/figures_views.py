@@ -66,13 +66,13 @@ def draw_samples(
     """
     chosen = evenly(len(test), rows)
     samples = min(views.views.shape[1], 4)
-    heads = ["crop", "photo", "generated", *["another sample"] * (samples - 1)]
+    heads = ["crop", "photo", "generated", *(f"sample {k}" for k in range(2, samples + 1))]
     figure = new_figure(_CELL * len(heads) + 0.3, _CELL * len(chosen) + 0.8)
     panels = figure.subplots(len(chosen), len(heads), squeeze=False)
     headings = test.headings
     for line, row in zip(panels, chosen, strict=True):
         known = bool(np.isfinite(headings[row]))
-        note = "view upwards" if known else "north up, direction unknown"
+        note = "view is up" if known else "north is up"
         show_view(line[0], test.turned[row], note=note)
         show_view(line[1], test.photos[row])
         for axes, view in zip(line[2:], views.views[row], strict=False):
@@ -160,14 +160,14 @@ def draw_pairing(
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
         value = found["accuracy"]
-        interval = "" if value["low"] is None else f" ({_percent(value['low'])}–{_percent(value['high'])})"
-        axes.set_title(f"{name}: {_percent(value['value'])} %{interval}", fontsize=9.5)
+        low, high = _percent(value["low"]), _percent(value["high"])
+        axes.set_title(f"{name}: {_percent(value['value'])} % ({low}–{high})", fontsize=9.5)
         if number == 0:
             axes.set_ylabel("generated views", color=QUIET)
         axes.set_xlabel("photos of the places", color=QUIET)
     said = (
         f"the photo of the place is the nearest among {pairing['n']}; "
-        f"by chance {_percent(pairing['chance'])} %"
+        f"by chance {_percent(pairing['chance'])} %. Dark is near, by rank in the row; framed: nearest"
     )
     figure.suptitle(f"{title}    {said}" if title else said, x=0.01, ha="left", fontsize=11)
     save_png(figure, path)
