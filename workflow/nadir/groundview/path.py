@@ -121,7 +121,8 @@ def generate_path(
     """Generate views along a line and write them.
 
     The file holds `views` uint8 (n, 3, px, px), `crops` uint8 (n, 3, c, c), `x` and `y` (longitude
-    and latitude in degrees) and `heading`, float64 (n,). All views have the same noise.
+    and latitude in degrees) and `heading`, float64 (n,), and `crop_m`, the side of a crop on the
+    ground in metres. All views have the same noise.
 
     Args:
         model: Folder of the generator's bundle.
@@ -167,6 +168,7 @@ def generate_path(
             x=way.longitude,
             y=way.latitude,
             heading=way.heading,
+            crop_m=np.float64(side),
         )
     log.info("wrote %s: %d views", out, len(crops))
 
