@@ -18,6 +18,7 @@ include: "rules/simulate.smk"
 include: "rules/fetch.smk"
 include: "rules/scenes.smk"
 include: "rules/segmentation.smk"
+include: "rules/quality.smk"
 include: "rules/buildings.smk"
 include: "rules/cases.smk"
 include: "rules/places.smk"
@@ -37,6 +38,7 @@ onerror:
 localrules:
     all,
     landcover,
+    quality,
     buildings,
     localization,
     retrieval,
@@ -58,6 +60,13 @@ rule landcover:
         final_products("landcover"),
     message:
         "Land cover is up to date"
+
+
+rule quality:
+    input:
+        quality_products(),
+    message:
+        "The quality of every map of land cover is known"
 
 
 rule buildings:

@@ -129,7 +129,7 @@ rule predict_probability:
         runtime=480,
     params:
         cfg=lambda wildcards: text_of(
-            predict=experiment_of(wildcards).predict,
+            predict=prediction_of(wildcards),
             classes=dataset_of(wildcards).table,
         ),
         code=code_of("predict-map"),

@@ -44,11 +44,29 @@ FORESTS = sorted(
         name
         for job in JOB_NAMES
         for name, experiment in CONFIG.job(job).experiments.items()
-        if experiment.model.name == "random_forest"
+        if experiment.model.name == "random_forest" and not experiment.ensemble
+    }
+)
+# An ensemble answers through its members; it is not trained.
+ENSEMBLES = sorted(
+    {
+        name
+        for job in JOB_NAMES
+        for name, experiment in CONFIG.job(job).experiments.items()
+        if experiment.ensemble
     }
 )
 NETWORKS = sorted(
-    {name for job in JOB_NAMES for name in CONFIG.job(job).experiments} - set(FORESTS)
+    {name for job in JOB_NAMES for name in CONFIG.job(job).experiments}
+    - set(FORESTS)
+    - set(ENSEMBLES)
+)
+CALIBRATED = sorted(
+    {
+        name
+        for name, experiment in CONFIG.landcover.experiments.items()
+        if experiment.predict.calibrate
+    }
 )
 
 
@@ -69,7 +87,7 @@ wildcard_constraints:
             for scene in dataset.scenes
         }
     ),
-    experiment=one_of([*NETWORKS, *FORESTS]),
+    experiment=one_of([*NETWORKS, *FORESTS, *ENSEMBLES]),
 
 
 def text_of(**parts):
@@ -176,7 +194,9 @@ def mask_paths(wildcards):
     """Every raw file of a scene's labels; one that the graph fetches is another kind of input."""
     mask = scene_of(wildcards).mask
     return [
-        existing(path) for path in (mask.paths() if mask else []) if not is_fetched(path)
+        existing(path)
+        for path in (mask.paths() if mask else [])
+        if not is_fetched(path)
     ]
 
 
@@ -231,9 +251,33 @@ def pretrained_files(wildcards):
 GPUS = 0 if CONFIG.compute.device == "cpu" else 1
 
 
+def members_of(wildcards):
+    """The experiments whose models answer: those of an ensemble, or the experiment alone."""
+    ensemble = experiment_of(wildcards).ensemble
+    return ensemble.members if ensemble else [wildcards.experiment]
+
+
+def model_files(wildcards, name):
+    """The file NAME of the bundle of every model that answers."""
+    folder = f"results/{wildcards.job}/{wildcards.dataset}"
+    return [f"{folder}/{member}/model/{name}" for member in members_of(wildcards)]
+
+
 def gpu_of_map(wildcards):
     """GPUs that mapping takes: a forest needs none."""
-    return 0 if wildcards.experiment in FORESTS else GPUS
+    return 0 if set(members_of(wildcards)) <= set(FORESTS) else GPUS
+
+
+def prediction_of(wildcards):
+    """What prediction itself depends on."""
+    cfg = experiment_of(wildcards).predict
+    return cfg.model_dump(mode="json", exclude={"polygons"})
+
+
+def sampling_of(wildcards):
+    """What the probabilities of held-out pixels depend on, and what is fitted to them."""
+    cfg = experiment_of(wildcards).predict
+    return cfg.model_dump(mode="json", exclude={"polygons", "generalize", "calibrate"})
 
 
 def experiment_folders():
@@ -259,13 +303,19 @@ def final_products(*jobs):
             continue
         scenes = CONFIG.job(job).datasets[dataset].scenes
         targets += [f"{folder}/metrics.json", f"{folder}/confusion.png"]
-        targets += [f"{folder}/submission.zip", f"{folder}/model/item.json"]
+        targets += [f"{folder}/submission.zip"]
+        targets += [] if name in ENSEMBLES else [f"{folder}/model/item.json"]
         targets += [f"{folder}/scenes/{scene}/map.tif" for scene in scenes]
         targets += [
             f"{folder}/scenes/{scene}/map.png" for scene in scored_scenes(job, dataset)
         ]
         if name in NETWORKS:
             targets += [f"{folder}/curves.png"]
+        experiment = CONFIG.job(job).experiments[name]
+        if job == "landcover" and experiment.evaluate.quality:
+            targets += quality_of(folder)
+        if job == "landcover" and experiment.predict.polygons:
+            targets += [f"{folder}/scenes/{scene}/polygons.gpkg" for scene in scenes]
     for job in [name for name in JOB_NAMES if name in jobs]:
         for dataset, section in CONFIG.job(job).datasets.items():
             if section.scenes_of("learn"):
@@ -277,7 +327,46 @@ def final_products(*jobs):
             ]
         if CONFIG.job(job).experiments:
             targets += [f"results/{job}/comparison.html"]
+        targets += map_pages(job, False)
     return targets
+
+
+QUALITY_FIGURES = ("quality.png", "areas.png", "blocks.png", "worst.png")
+
+
+def quality_of(folder):
+    """What is made of an experiment whose maps are judged beyond one score."""
+    return [f"{folder}/{name}" for name in ("quality.json", *QUALITY_FIGURES)]
+
+
+def judged_folders(job, dataset, every):
+    """Folders of a dataset's experiments that are judged: all, or those that ask for it."""
+    return [
+        f"results/{job}/{dataset}/{name}"
+        for name, experiment in CONFIG.job(job).experiments.items()
+        if dataset in experiment.datasets and (every or experiment.evaluate.quality)
+    ]
+
+
+def map_pages(job, every):
+    """The page of maps of every dataset with a judged experiment."""
+    if job != "landcover":
+        return []
+    return [
+        f"results/{job}/{dataset}/maps.html"
+        for dataset in CONFIG.job(job).datasets
+        if judged_folders(job, dataset, every)
+    ]
+
+
+def quality_products():
+    """What the target `quality` means: every land-cover experiment judged, and the pages."""
+    targets = []
+    for folder in experiment_folders():
+        if folder.split("/")[1] == "landcover":
+            targets += quality_of(folder)
+    pages = map_pages("landcover", True) if "landcover" in JOB_NAMES else []
+    return [*targets, *pages]
 
 
 def fine_mask(wildcards):

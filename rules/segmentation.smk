@@ -102,6 +102,7 @@ rule predict_map:
         "results/benchmarks/predict_map/{job}.{dataset}.{experiment}.{scene}.tsv"
     wildcard_constraints:
         job="landcover",
+        experiment=one_of({*NETWORKS, *FORESTS} - set(CALIBRATED)),
     conda:
         "../envs/train.yaml"
     threads: 2
@@ -111,7 +112,7 @@ rule predict_map:
         runtime=480,
     params:
         cfg=lambda wildcards: text_of(
-            predict=experiment_of(wildcards).predict,
+            predict=prediction_of(wildcards),
             classes=dataset_of(wildcards).table,
         ),
         code=code_of("predict-map"),

@@ -85,7 +85,7 @@ def test_sets_keep_their_promise_on_new_ground(method, exchangeable):
 
 
 def test_dependent_pixels_are_promised_for_by_blocks():
-    """Each block is easy or hard as a whole: whoever takes pixels for witnesses promises too much."""
+    """Each block is easy or hard as a whole: who counts pixels promises too much."""
     rng = np.random.default_rng(5)
     kept = {"pixels": [], "blocks": []}
     for _ in range(300):

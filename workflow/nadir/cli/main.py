@@ -20,7 +20,7 @@ from nadir import __version__
 from nadir.errors import NadirError, did_you_mean
 from nadir.provenance.compiled import separate_compiled_code
 
-_NOT_VERBS = {"__init__", "main", "options", "training", "bundles", "fetching"}
+_NOT_VERBS = {"__init__", "main", "options", "training", "bundles", "fetching", "held_out"}
 _CHECK = "Check the path, its permissions and the room on the disk."
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import nullcontext
 from pathlib import Path
 
+from nadir.cli.held_out import models
 from nadir.cli.options import (
     add_cfg,
     add_code,
@@ -13,23 +13,27 @@ from nadir.cli.options import (
     add_threads,
     cache_root,
     class_table,
-    device,
     section,
 )
 from nadir.config.experiments import PredictConfig
-from nadir.learn.devices import lease
+from nadir.errors import ConfigError
 from nadir.raster.cube import open_cube
+from nadir.segmentation.calibration import read_calibration
 from nadir.segmentation.predict import predict_map
-from nadir.segmentation.predictor import load_predictor, needs_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("--model", required=True, type=Path, help="a file of the model's bundle")
+    parser.add_argument(
+        "--model", required=True, nargs="+", type=Path, help="a file of each model's bundle"
+    )
     parser.add_argument("--cube", required=True, type=Path, help="manifest of the cube")
     add_out(parser, "GeoTIFF to write; confidence.tif and the style go beside it")
     parser.add_argument(
         "--probability", type=Path, help="probability of the last of two classes to write, as well"
+    )
+    parser.add_argument(
+        "--calibration", type=Path, help="what calibrate-model found, if predict.calibrate is on"
     )
     add_cfg(parser)
     add_code(parser)
@@ -39,10 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     settings = section(options.cfg, "predict", PredictConfig)
-    bundle = options.model.parent
-    # Torch is imported, and a GPU held, only for a model that computes with it.
-    with lease(device()) if needs_device(bundle) else nullcontext("cpu") as place:
-        predictor = load_predictor(bundle, place, options.threads)
+    if settings.calibrate and options.calibration is None:
+        raise ConfigError(
+            ["predict.calibrate: it is on, but no calibration is given; give --calibration FILE"]
+        )
+    calibration = read_calibration(options.calibration) if settings.calibrate else None
+    with models(options.model, options.threads) as predictor:
         predict_map(
             open_cube(options.cube),
             predictor,
@@ -50,6 +56,7 @@ def run(options: argparse.Namespace) -> None:
             options.out,
             table=class_table(options.cfg),
             probability_path=options.probability,
+            calibration=calibration,
             cache=cache_root(options.out, "predict"),
             code=options.code,
         )

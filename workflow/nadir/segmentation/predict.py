@@ -161,7 +161,7 @@ def prediction_parts(predictor: Predictor, cfg: PredictConfig, table: ClassTable
             for folder in predictor.folders
             for name in (WEIGHTS, DESCRIPTION)
         ],
-        "cfg": cfg.model_dump(mode="json"),
+        "cfg": cfg.model_dump(mode="json", exclude={"calibrate", "calibration", "polygons"}),
         "colors": table.colors,
     }
 
