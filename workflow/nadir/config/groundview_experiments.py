@@ -97,7 +97,7 @@ class _Conditional(ConfigModel):
     """
     projection: ProjectionConfig | None = ProjectionConfig()
     """Resampling of crops into the view; null leaves it out."""
-    widths: tuple[int, ...] = Field(default=(32, 64, 96, 128), min_length=2, max_length=7)
+    widths: tuple[int, ...] = Field(default=(24, 40, 64, 96), min_length=2, max_length=7)
     """Channels at each resolution, from the finest; each next one has half the side."""
     patch: Literal[1, 2, 4, 8] = 2
     """The U-Net works on squares of so many pixels: quicker by its square."""

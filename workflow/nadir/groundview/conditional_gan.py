@@ -6,12 +6,12 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from nadir.config.groundview_experiments import ConditionalGan
-from nadir.groundview.blocks import CropEmbedder, StyledUNet
-from nadir.groundview.conditions import Condition, Frame, layer_channels
+from nadir.groundview.blocks import CropEmbedder
+from nadir.groundview.conditions import Condition, Frame, layer_count
 from nadir.groundview.networks import ViewNetwork
+from nadir.groundview.painting import Painter
 
 _STYLE = 96
 _SLOPE = 0.2
@@ -30,7 +30,7 @@ class ConditionalGenerator(ViewNetwork):
 
     def __init__(self, cfg: ConditionalGan, frame: Frame) -> None:
         super().__init__()
-        self.styled, self.side, self.patch = cfg.latent, frame.image_px // cfg.patch, cfg.patch
+        self.styled, self.side = cfg.latent, frame.image_px // cfg.patch
         self.latent_size = cfg.latent + self.side**2
         self.embed = CropEmbedder(cfg.embedding)
         self.style = nn.Sequential(
@@ -39,15 +39,14 @@ class ConditionalGenerator(ViewNetwork):
             nn.Linear(_STYLE, _STYLE),
             nn.LeakyReLU(_SLOPE),
         )
-        layers = layer_channels(cfg)
-        self.unet = StyledUNet(layers + 1, 3 * cfg.patch**2, cfg.widths, _STYLE)
+        self.paint = Painter(layer_count(cfg), 1, cfg.patch, cfg.widths, _STYLE)
 
     def views(self, condition: Condition, latents: Tensor) -> Tensor:
         """Return views; see `ViewNetwork`."""
         noise, field = latents[:, : self.styled], latents[:, self.styled :]
         told = torch.cat([self.embed(condition.crops), condition.known, noise], dim=1)
-        maps = with_layers(field.unflatten(1, (1, self.side, self.side)), condition)
-        return functional.pixel_shuffle(self.unet(maps, self.style(told)), self.patch).tanh()
+        maps = field.unflatten(1, (1, self.side, self.side))
+        return self.paint(condition.layers, maps, self.style(told))
 
 
 class ProjectionDiscriminator(nn.Module):
@@ -89,8 +88,3 @@ def deviation(maps: Tensor) -> Tensor:
     """Return how much a batch varies, as one more channel (Karras et al. 2018): (n, 1, h, w)."""
     spread = (maps.float().var(0, correction=0) + 1e-8).sqrt().mean()
     return spread.to(maps.dtype).expand(len(maps), 1, *maps.shape[2:])
-
-
-def with_layers(maps: Tensor, condition: Condition) -> Tensor:
-    """Return maps with the projection's layers, if there are any."""
-    return torch.cat([maps, condition.layers], dim=1) if condition.layers.shape[1] else maps

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nadir.config.groundview_experiments import DcganEncoder, GeneratorConfig, ProjectionConfig
 from nadir.groundview.heading import turn_crops
-from nadir.groundview.projection import CHANNELS, project
+from nadir.groundview.projection import project
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ def projection_of(cfg: GeneratorConfig) -> ProjectionConfig | None:
     return cfg.projection
 
 
-def layer_channels(cfg: GeneratorConfig) -> int:
-    """Return how many channels `Condition.layers` has for a generator."""
+def layer_count(cfg: GeneratorConfig) -> int:
+    """Return how many layers, of `CHANNELS` channels each, a generator's projection has."""
     projection = projection_of(cfg)
-    return projection.layers * CHANNELS if projection is not None else 0
+    return projection.layers if projection is not None else 0
 
 
 def conditions(

@@ -70,6 +70,8 @@ def fit_groundview(
         torch.set_num_threads(session.threads)
         seed_all(seed, _WEIGHTS)
         learner = build_learner(data, model, cfg, session, frame)
+        # Convolutions of few channels are a third quicker so, on a CPU as on a GPU.
+        learner.trained.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         batches = ViewBatches(places_of(data.train), model, frame, cfg, seed)
         best, progress = fit(
             learner, batches, NoBatches(), work=session.work, seed=seed, device=device

@@ -18,9 +18,11 @@ from torch.nn import functional
 
 from nadir.config.groundview_experiments import Flow
 from nadir.groundview.blocks import CropEmbedder, StyledUNet
-from nadir.groundview.conditions import Condition, Frame, layer_channels
+from nadir.groundview.conditions import Condition, Frame, layer_count
 from nadir.groundview.image_losses import LOSSES
 from nadir.groundview.networks import ViewNetwork
+from nadir.groundview.painting import Painter
+from nadir.groundview.projection import CHANNELS
 
 _STYLE = 96
 _WAVES = 16  # frequencies that tell the time
@@ -39,20 +41,18 @@ class FlowNetwork(ViewNetwork):
         super().__init__()
         self.cfg, self.side = cfg, frame.image_px
         self.latent_size = 3 * frame.image_px**2
-        told, pixels, layers = cfg.embedding + 1, 3 * cfg.patch**2, layer_channels(cfg)
+        told, pixels, layers = cfg.embedding + 1, 3 * cfg.patch**2, layer_count(cfg)
         self.embed = nn.ModuleList(CropEmbedder(cfg.embedding) for _ in range(2))
         self.style = nn.ModuleList(style(told + extra) for extra in (0, 2 * _WAVES))
-        self.expect = StyledUNet(layers, pixels, cfg.widths, _STYLE)
-        self.refine = StyledUNet(2 * pixels + layers, pixels, cfg.widths, _STYLE)
+        self.expect = Painter(layers, 0, cfg.patch, cfg.widths, _STYLE)
+        self.refine = StyledUNet(2 * pixels + layers * CHANNELS, pixels, cfg.widths, _STYLE)
 
     def expected(self, condition: Condition) -> Tensor:
         """Return the expected views of places, (n, 3, px, px)."""
         told = torch.cat([self.embed[0](condition.crops), condition.known], dim=1)
-        maps = condition.layers
-        if not maps.shape[1]:
-            side = self.side // self.cfg.patch
-            maps = maps.new_zeros(len(condition), 0, side, side)
-        return functional.pixel_shuffle(self.expect(maps, self.style[0](told)), self.cfg.patch)
+        side = self.side // self.cfg.patch
+        nothing = condition.crops.new_zeros(len(condition), 0, side, side)
+        return self.expect(condition.layers, nothing, self.style[0](told))
 
     def forward(
         self, mixed: Tensor, times: Tensor, condition: Condition, expected: Tensor
