@@ -96,3 +96,12 @@ class ViewEvaluateConfig(ConfigModel):
     """
     seed: int = Field(default=0, ge=0)
     """Seed of draws, directions and resamples."""
+
+
+class ClosingConfig(ConfigModel):
+    """How views are handed to the retrieval job, which looks for the crops of their places."""
+
+    crop: Literal["turned", "crops"] = "turned"
+    """`turned`: crops with the direction of view upwards where it is known; `crops`: north up."""
+    sample: int = Field(default=0, ge=0)
+    """Which of the samples of a place is looked for, from 0."""

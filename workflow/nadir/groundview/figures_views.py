@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from nadir.groundview.matching import matched
+from nadir.groundview.matching import in_order, matched
 from nadir.groundview.pairs import Pairs
 from nadir.groundview.view_store import Views
 from nadir.raster.style import INK, QUIET, new_figure, save_png, styled
@@ -143,7 +143,8 @@ def draw_pairing(
     panels = figure.subplots(1, len(losses), squeeze=False)[0]
     photos = _strip([test.photos[row] for row in drawn], vertical=False)
     made = _strip([views.views[row, 0] for row in drawn], vertical=True)
-    for number, (axes, (name, found)) in enumerate(zip(panels, losses.items(), strict=True)):
+    for number, (axes, name) in enumerate(zip(panels, in_order(losses), strict=True)):
+        found = losses[name]
         table = np.array(found["distances"], np.float64)
         ranks = table.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
         axes.imshow(-ranks, cmap="Blues", vmin=-len(drawn), vmax=0, extent=_box(len(drawn)))

@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from nadir.errors import InputError
 from nadir.groundview.figures_views import evenly
+from nadir.groundview.imagery import local_metres
 from nadir.provenance.atomic import write_bytes
 from nadir.raster.style import ACCENTS, INK, QUIET
 
@@ -103,8 +104,8 @@ class Walked:
     Attributes:
         views: uint8 (n, 3, image_px, image_px).
         crops: uint8 (n, 3, crop_px, crop_px), north up.
-        x: float64 (n,): eastings in metres.
-        y: float64 (n,): northings in metres.
+        x: float64 (n,): metres east of the middle of the line.
+        y: float64 (n,): metres north of it.
         crop_m: Side of a crop on the ground in metres; None where not known.
     """
 
@@ -116,7 +117,7 @@ class Walked:
 
 
 def read_path(source: str | PathLike[str]) -> Walked:
-    """Read `path.npz`.
+    """Read `path.npz`, whose `x` and `y` are longitude and latitude in degrees.
 
     Raises:
         InputError: When the file is absent, or its arrays do not fit together.
@@ -126,8 +127,8 @@ def read_path(source: str | PathLike[str]) -> Walked:
     if not count or any(len(stored[name]) != count for name in ("views", "crops", "y")):
         raise InputError(source, "its arrays are of different lengths, or empty", _AGAIN)
     side = stored["crop_m"] if "crop_m" in stored else None
-    arrays = (stored["views"], stored["crops"], stored["x"], stored["y"])
-    return Walked(*arrays, None if side is None else float(side))
+    x, y = local_metres(stored["x"], stored["y"]).T
+    return Walked(stored["views"], stored["crops"], x, y, None if side is None else float(side))
 
 
 def path_film(walked: Walked, path: str | PathLike[str], title: str) -> None:

@@ -5,6 +5,7 @@ The comparison by eye of which loss matches which real photo to which generated 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,3 +98,9 @@ def matched(distances: ArrayLike) -> NDArray[np.intp]:
     """Return which photo (column) is nearest to each generated view (row), intp (n,)."""
     table = np.asarray(distances, np.float64)
     return np.where(np.isfinite(table), table, np.inf).argmin(axis=1)
+
+
+def in_order(losses: Iterable[str]) -> list[str]:
+    """Return names of losses as they are shown: the compared ones first, the judge's last."""
+    known = ("mse", "ssim", "custom", "coarse", "judge")
+    return sorted(losses, key=lambda name: (known.index(name) if name in known else -1, name))

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from nadir.errors import InputError
+from nadir.groundview.matching import in_order
 from nadir.report.pose_scores import Value
 
 _REMEDY = "Delete it, if it is there, and run snakemake again."
 
 PAIRING = "pairing, "
 """Head of the names of pairing accuracies."""
-BEST = "pairing, best loss"
 
 MEASURES: tuple[tuple[str, tuple[str, ...], float, int, str], ...] = (
     (
@@ -82,9 +82,6 @@ MEASURES: tuple[tuple[str, tuple[str, ...], float, int, str], ...] = (
     ("LPIPS", ("lpips",), 1, 3, "learned perceptual distance, where its weights are given"),
 )
 """Name, path in `metrics.json`, factor, digits, meaning."""
-
-PHOTOS = "photos"
-"""Name of the row that tells what real photos of other places would reach."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +158,7 @@ def _row(path: Path) -> ViewRow:
             int(scores["pairs"]),
             int(scores["places"]),
             int(pairing["n"]),
-            tuple(pairing["losses"]),
+            tuple(in_order(pairing["losses"])),
             values,
             photos,
             pairing,
