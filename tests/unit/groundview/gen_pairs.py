@@ -1,0 +1,31 @@
+"""Pairs made by code: the photo of a place has the colors of its crop, under a sky."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from nadir.groundview.heading import turn_crops
+from nadir.groundview.pairs import SCHEMA, write_pairs
+
+
+def plain_pairs(folder, n=12, px=32, crop_px=24, test=3, validation=0, seed=0):
+    """Write pairs and return their manifest; the last ones are for test, then validation."""
+    rng = np.random.default_rng(seed)
+    ground = rng.integers(20, 160, (n, 3, 1, 1), dtype=np.uint8)
+    photos = np.broadcast_to(np.array([120, 160, 220], np.uint8)[:, None, None], (n, 3, px, px))
+    photos = photos.copy()
+    photos[:, :, px // 2 :] = ground
+    crops = np.broadcast_to(ground, (n, 3, crop_px, crop_px)).copy()
+    headings = np.where(np.arange(n) % 4 == 3, np.nan, 360 * rng.random(n))
+    splits = ["train"] * (n - test - validation) + ["validation"] * validation + ["test"] * test
+    table = pd.DataFrame({name: np.full(n, np.nan) for name in SCHEMA.names})
+    for column in ("pair", "place"):
+        table[column] = [f"{column}_{number:03d}" for number in range(n)]
+    table["split"], table["heading"] = splits, headings
+    arrays = (photos, crops, turn_crops(crops, headings))
+    shapes = dict(zip(("photos", "crops", "turned"), (a.shape for a in arrays), strict=True))
+    manifest = folder / "pairs.manifest.json"
+    facts = {"resolution": 2.0, "up": "north"}
+    write_pairs(manifest, table, [arrays], shapes, facts)
+    return manifest
