@@ -90,7 +90,7 @@ def open_crops(
 class PanelCrops:
     """Crops that lie beside the photos."""
 
-    resolution = None
+    resolution: float | None = None
 
     def __init__(self, dataset: PhotosDataset) -> None:
         assert dataset.panels is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
@@ -49,7 +51,9 @@ def _alike(hashes: NDArray[np.uint64], bits: int) -> NDArray[np.int64]:
     return np.concatenate(found)
 
 
-def choose_best(groups: NDArray[np.int64], quality: list[tuple[float, ...]]) -> NDArray[np.int64]:
+def choose_best(
+    groups: NDArray[np.int64], quality: Sequence[tuple[float, ...]]
+) -> NDArray[np.int64]:
     """Return for each photo the best one of its group: a row; the first one among equals.
 
     Args:

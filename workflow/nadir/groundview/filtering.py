@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -30,8 +31,10 @@ from nadir.groundview.measures import (
 from nadir.groundview.photo_files import cut_panel, read_photo, squared
 from nadir.groundview.photos import read_photos
 from nadir.groundview.review import read_review
-from nadir.groundview.scene_network import SceneClassifier, open_classifier
 from nadir.provenance.tables import read_table, refuse_doubles, write_table
+
+if TYPE_CHECKING:
+    from nadir.groundview.scene_network import SceneClassifier
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +111,7 @@ def filter_photos(
     cfg = dataset.filters
     table = read_photos(photos)
     detector = open_detector(cfg.people)
-    classifier = open_classifier(cfg.scenes, scenes) if cfg.scenes else None
+    classifier = _classifier(cfg, scenes)
     reviewed = review or dataset.review
     decided = read_review(reviewed, set(table["photo"])) if reviewed else {}
     scores = _measure(table, dataset, detector, classifier, threads)
@@ -138,6 +141,17 @@ def read_filters(path: str | os.PathLike[str]) -> pd.DataFrame:
         problem = f"it has the cause {strange[0]!r}"
         raise InputError(path, problem, f"There are {', '.join(CAUSES)}.")
     return table
+
+
+def _classifier(
+    cfg: FiltersConfig, trained: str | os.PathLike[str] | None
+) -> SceneClassifier | None:
+    """Return the classifier of scenes, if scenes are asked for."""
+    if cfg.scenes is None:
+        return None
+    from nadir.groundview.scene_network import open_classifier  # torch takes seconds
+
+    return open_classifier(cfg.scenes, trained)
 
 
 def _hashes(scores: pd.DataFrame) -> Iterator[tuple[int, bool]]:

@@ -72,7 +72,7 @@ def turn_crop(
     )
     if finer > 1:
         fine = cv2.resize(fine, (side, side), interpolation=cv2.INTER_AREA)
-    return fine.reshape(side, side, -1).transpose(2, 0, 1)
+    return fine.reshape(side, side, -1).transpose(2, 0, 1)  # type: ignore[return-value]
 
 
 def _placed(size: int, side: int, angle: float) -> NDArray[np.float64]:

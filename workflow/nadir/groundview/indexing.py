@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -210,7 +211,7 @@ def _csv(path: Path) -> pd.DataFrame:
     return table
 
 
-def _row_facts(row: dict[str, str], path: Path, line: int) -> Facts:
+def _row_facts(row: dict[Any, str], path: Path, line: int) -> Facts:
     """Return what a line of the csv file says of a photo."""
 
     def number(column: str) -> float:

@@ -21,7 +21,7 @@ _SEASONS: tuple[Season, ...] = ("spring", "summer", "autumn", "winter")
 def luminance(photo: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the luminance (rows, columns), 0 to 1, of a photo (3, rows, columns)."""
     weights = np.array([0.299, 0.587, 0.114], np.float32) / 255
-    return np.tensordot(weights, photo.astype(np.float32), 1)
+    return np.tensordot(weights, photo.astype(np.float32), 1).astype(np.float32, copy=False)
 
 
 def brightness(light: NDArray[np.float32]) -> float:

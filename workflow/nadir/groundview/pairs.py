@@ -10,7 +10,7 @@ Arrays of the store, all uint8 and in the order of the table:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -198,7 +198,7 @@ def write_pairs(
     manifest: str | os.PathLike[str],
     table: pd.DataFrame,
     batches: Iterable[Sequence[NDArray[np.uint8]]],
-    shapes: dict[str, tuple[int, ...]],
+    shapes: Mapping[str, tuple[int, ...]],
     facts: dict[str, Any],
 ) -> Manifest:
     """Write the table, then the store, then the manifest; equal content gives an equal digest.

@@ -119,7 +119,8 @@ def _shallow(data: bytes, image: Image.Image) -> NDArray[np.uint8]:
         if low >= 0 and high <= 65535 and found.dtype.kind in "iu":
             low, high = 0.0, 65535.0
         pixels = np.rint(255 * (values - low) / max(high - low, 1e-12)).astype(np.uint8)
-    return np.repeat(pixels[..., None], 3, 2) if pixels.ndim == 2 else pixels
+    colored = np.repeat(pixels[..., None], 3, 2) if pixels.ndim == 2 else pixels
+    return colored.astype(np.uint8, copy=False)
 
 
 def _turned(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
@@ -148,7 +149,7 @@ def cut_panel(
     if rest or not width:
         problem = f"its {pixels.shape[1]} columns do not divide into {count} panels"
         raise InputError(name, problem, "Correct panels.layout, or leave the file out.")
-    left = panels.layout.index(kind) * width  # type: ignore[arg-type]
+    left = panels.layout.index(kind) * width
     return np.ascontiguousarray(pixels[:, left : left + width])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -201,7 +201,10 @@ class Mapillary:
             )
 
 
-PROVIDERS = {"mediawiki": MediaWiki, "mapillary": Mapillary}
+PROVIDERS: dict[str, Callable[[FetchConfig, Client, str | None], Provider]] = {
+    "mediawiki": MediaWiki,
+    "mapillary": Mapillary,
+}
 """Name in the configuration -> class."""
 
 

@@ -10,6 +10,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pandas as pd
@@ -120,7 +121,7 @@ def _thumbnail(path: str, dataset: PhotosDataset) -> str:
     return base64.b64encode(data.tobytes()).decode()
 
 
-def _figure(row: dict[str, object], picture: str) -> str:
+def _figure(row: dict[Any, Any], picture: str) -> str:
     """Return the element of one photo."""
     name = html.escape(str(row["photo"]), quote=True)
     cause, measured = str(row["cause"]), str(row["measured"])
