@@ -58,6 +58,7 @@ def config(server: Server, url: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def bench(rules_folder: Path, server: Server) -> Bench:
+    (rules_folder / "fetch").mkdir()
     bench = Bench(rules_folder / "fetch", config(server, server.publish()))
     bench.run(*MADE)
     return bench
@@ -71,7 +72,10 @@ def test_the_cube_holds_the_ground(bench):
     for date in range(2):
         for number, band in enumerate(BANDS):
             expected = truth_of(band, cube.grid.affine, cube.grid.shape) + 1000
-            assert np.abs(raw[date, number] - expected).max() <= 0.51
+            off = np.abs(raw[date, number] - expected)
+            # Beside a cloud, bands of 20 m are interpolated from one side alone.
+            assert off.max() <= (6 if band == "B8A" else 0.51)
+            assert (off <= 0.51).mean() > 0.97
 
 
 def test_a_second_run_asks_nobody(bench, server):

@@ -92,14 +92,20 @@ def test_clouds_are_filled_from_the_next_image(server, tmp_path):
     server.add_image("cloudy", "2018-04-09", cloud=5, clouds=CLOUD, baseline="02.07")
     assert fetch(tmp_path, settings(server.publish())) == 0
     with rasterio.open(tmp_path / "april.tif") as file:
-        data = file.read(1)
-        excess = np.rint(data - truth_of("B02", file.transform, file.shape) - 1000)
+        data = file.read()
+        known = np.stack([truth_of(band, file.transform, file.shape) for band in BANDS])
         left, top = round((file.transform.c - LEFT) / 10), round((TOP - file.transform.f) / 10)
+    excess = data - known - 1000
     cloud = np.zeros((384, 384), bool)
     cloud[80:180, 60:160] = True
-    cloud = cloud[top : top + data.shape[0], left : left + data.shape[1]]
-    assert (excess[cloud] == 300).all()
-    assert (excess[~cloud] == 0).all()
+    cloud = cloud[top : top + data.shape[1], left : left + data.shape[2]]
+    assert np.abs(excess[:2, cloud] - 300).max() <= 0.51
+    assert np.abs(excess[:2, ~cloud]).max() <= 0.51
+    # Beside the cloud a band of 20 m lacks the neighbor that it would interpolate with: at most
+    # half a pixel of the plane's slope, and nothing of the cloud's thousands.
+    assert np.abs(excess[2, cloud] - 300).max() <= 0.51
+    assert np.abs(excess[2, ~cloud]).max() <= 6
+    assert (np.abs(excess[2, ~cloud]) <= 0.51).mean() > 0.97
     counts = json.loads((tmp_path / "april.record.json").read_text())["images"]
     assert [(entry["id"], entry["pixels"]) for entry in counts] == [
         ("cloudy", int((~cloud).sum())),

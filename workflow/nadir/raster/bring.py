@@ -42,10 +42,15 @@ def bring_window(
     if same_crs(source.grid.crs, target.crs) and source.grid.is_axis_parallel:
         if not source.grid.overlaps(part):
             return _nothing(source, window)
-        fits = target.factor_to(source.grid)
-        kind = "nearest" if fits is not None and fits[0] == 1 else kernel
+        kind = "nearest" if coincide(source.grid, target) else kernel
         return resample_window(source.read, source.grid, target, window, kind)
     return _warp(source, part, kernel != "nearest")
+
+
+def coincide(source: Grid, target: Grid) -> bool:
+    """Whether the pixels of two grids are the same, wherever the grids end."""
+    fits = target.factor_to(source)
+    return fits is not None and fits[0] == 1
 
 
 def _nothing(source: Readable, window: Window) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,7 @@ from rasterio.windows import Window
 from tqdm import tqdm
 
 from nadir.errors import InputError
-from nadir.raster.bring import Readable, bring_window
+from nadir.raster.bring import Readable, bring_window, coincide
 from nadir.raster.grid import Grid
 from nadir.raster.sentinel2 import OFFSET_SINCE_4, QUANTIFICATION
 from nadir.raster.store import blocks_of
@@ -134,7 +134,10 @@ def _fill(
         return 0
 
     def load(band: Callable[[], Readable]) -> tuple[np.ndarray, np.ndarray]:
-        return bring_window(band(), grid, block, resampling)
+        source = band()
+        if not coincide(source.grid, grid):
+            source = _Clear(source, image.classes(), unclear)
+        return bring_window(source, grid, block, resampling)
 
     loaded = list(pool.map(load, image.bands))
     values = np.empty_like(out)
@@ -144,6 +147,27 @@ def _fill(
     out[:, wanted] = values[:, wanted]
     seen |= wanted
     return int(np.count_nonzero(wanted))
+
+
+class _Clear:
+    """A band without what is not clear, so that interpolation takes no cloud into its neighbors.
+
+    Args:
+        band: The band.
+        classes: The scene classification.
+        unclear: Its classes that hide the ground.
+    """
+
+    def __init__(self, band: Readable, classes: Readable, unclear: Sequence[int]) -> None:
+        self.band, self.classes, self.unclear = band, classes, unclear
+        self.grid = band.grid
+        self.dtype = getattr(band, "dtype", np.dtype(np.uint16))
+
+    def read(self, y: int, x: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return raw (1, height, width) and valid (height, width)."""
+        raw, valid = self.band.read(y, x, height, width)
+        classes, known = bring_window(self.classes, self.grid, (y, x, height, width), "nearest")
+        return raw, valid & known & ~np.isin(classes[0], self.unclear)
 
 
 def to_form(raw: np.ndarray, scale: float, offset: float) -> np.ndarray:
