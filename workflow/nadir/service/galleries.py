@@ -74,6 +74,7 @@ class OpenGallery:
         self.retriever, self.gallery = retriever, retriever.gallery
         self.name, self.facts, self.views = retriever.name, retriever.gallery.facts, retriever.views
         self.row_of = {name: row for row, name in enumerate(self.gallery.table["image"])}
+        self.images = {view: len(self.gallery.rows(retriever.other(view))) for view in self.views}
         self._describers = {view: Describer(retriever, view) for view in self.views}
         self._places = self.gallery.table["place"].tolist()
         self._points = self.gallery.table[["x", "y"]].to_numpy(float)
@@ -92,12 +93,11 @@ class OpenGallery:
         feature = self._describers[view].ask(batcher, photo)
         found = self.retriever.search(feature, view, count)
         seconds = time.perf_counter() - start
-        searched = self.retriever.other(view)
         return RetrieveAnswer(
             gallery=self.name,
             view=view,
-            searched=searched,
-            images=len(self.gallery.rows(searched)),
+            searched=self.retriever.other(view),
+            images=self.images[view],
             crs=self.facts.crs,
             photo={"width": photo.shape[1], "height": photo.shape[0]},
             results=[self._found(rank, *one) for rank, one in enumerate(found, 1)],
@@ -151,9 +151,7 @@ class OpenGallery:
         return GalleryAnswer(
             name=self.name,
             views=self.views,
-            images={
-                view: len(self.gallery.rows(self.retriever.other(view))) for view in self.views
-            },
+            images=self.images,
             crs=self.facts.crs,
             upright=self.facts.upright,
             examples={path.stem: view for path, view in self.gallery.examples()},
