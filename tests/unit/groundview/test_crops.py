@@ -11,9 +11,12 @@ from affine import Affine
 from rasterio.warp import transform
 
 from nadir.config.groundview import CropsConfig
+from nadir.config.scenes import CubeConfig, ImageSource
 from nadir.errors import InputError
-from nadir.groundview.crops import RasterCrops
+from nadir.groundview.crops import CubeCrops, RasterCrops
+from nadir.raster.cube import build_cube
 from nadir.raster.metric import GEOD
+from nadir.raster.sources import open_source
 
 _AT = (3.2, 45.1)
 
@@ -104,3 +107,28 @@ def test_rasters_that_cannot_be_used_are_told(tmp_path: Path) -> None:
     for path, told in ((local, "no CRS"), (deep, "uint16"), (str(tmp_path / "c.tif"), "c.tif")):
         with pytest.raises(InputError, match=told):
             RasterCrops(CropsConfig(source="substrate", substrate=path))
+
+
+def test_a_cube_shows_natural_color_stretched_alike(tmp_path: Path) -> None:
+    affine = _spots("EPSG:32631", 10.0, 0.0, 96)
+    rows, columns = np.mgrid[:96, :96]
+    bands = np.stack([1000 + 10 * columns, 1000 + 10 * rows, 1500 + (rows + columns) % 2])
+    path = _write(tmp_path / "a.tif", "EPSG:32631", affine, bands.astype(np.uint16))
+    names = ("B02", "B03", "B04")
+    source = open_source(ImageSource(file=path, baseline="02.08"), names)
+    manifest = tmp_path / "cube.manifest.json"
+    build_cube([("april", source)], None, manifest, CubeConfig(), {}, 1)
+    cfg = CropsConfig(source="cube", scene="a", size_px=32, resolution=10.0)
+    crops = CubeCrops(cfg, manifest)
+    here = {"longitude": _AT[0], "latitude": _AT[1]}
+    crop = crops.crop(here)
+    assert crop is not None
+    low, high = crops.facts()["stretch"]
+    row, column = 48 - 16 + 5, 48 - 16 + 9  # a pixel of the cube under a pixel of the crop
+    for band, value in ((2, 0.1 + 0.001 * column), (1, 0.1 + 0.001 * row), (0, 0.15)):
+        expected = 255 * np.clip((value - low) / (high - low), 0, 1) ** 0.6
+        assert crop[band, 5, 9] == pytest.approx(expected, abs=2.5)
+    east, north, _ = GEOD.fwd(*_AT, 90.0, 400.0)
+    assert crops.crop({"longitude": east, "latitude": north}) is None
+    with pytest.raises(InputError, match="no date 1"):
+        CubeCrops(cfg.model_copy(update={"date": 1}), manifest)

@@ -54,7 +54,8 @@ def plot_funnel(
         off = cause in unasked
         axes.barh(row, rest, color=ACCENTS[0], height=0.72, alpha=0.35 if off else 1)
         axes.barh(row, dropped, left=rest, color=ACCENTS[1], height=0.72)
-        text = "not asked" if off and not dropped else f"{rest}"
+        silent = "no detector is given" if cause == "people" else "not asked"
+        text = silent if off and not dropped else f"{rest}"
         note = f"  −{dropped}" if dropped else ""
         axes.text(
             (rest + dropped) + total * 0.01, row, text + note, va="center",
