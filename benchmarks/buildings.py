@@ -14,71 +14,23 @@ The table is printed, and written as CSV.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import yaml
+from equal_time import ROOT, Comparison, table, write_rows
 
-from nadir.provenance.atomic import write_text
-
-ROOT = Path(__file__).resolve().parents[1]
 RECIPES = ("unet_small", "nadir_buildings")
 FIGURES = ("pixel_iou", "pixel_accuracy", "f1", "precision", "recall", "boundary_error_m")
 CASES = {"real": ("config/fair.yaml", "banepa"), "simulated": ("config.yaml", "towns")}
 
 
-def configuration(case: str, seconds: float, seeds: list[int]) -> dict[str, Any]:
-    """Return the case's configuration with one experiment a recipe and seed."""
-    file, dataset = CASES[case]
-    given = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))
-    section = {"datasets": {dataset: given["buildings"]["datasets"][dataset]}}
-    split = section["datasets"][dataset].get("split", {})
-    if "file" in split:
-        split["file"] = str(ROOT / split["file"])
-    section["experiments"] = {}
-    for recipe in RECIPES:
-        own = given["buildings"]["experiments"][recipe]
-        for seed in seeds:
-            timed = {"epochs": 10_000, "max_seconds": seconds, "seed": seed}
-            train = {**own.get("train", {}), **timed}
-            section["experiments"][f"{recipe}_{seed}"] = {**own, "train": train}
-    worlds = {"worlds": given["worlds"]} if case == "simulated" else {}
-    return {"seed": given.get("seed", 0), **worlds, "buildings": section}
-
-
-def scores(folder: Path, case: str, seeds: list[int]) -> list[dict[str, Any]]:
-    """Return a row an experiment from what the graph made."""
-    rows = []
-    for recipe in RECIPES:
-        for seed in seeds:
-            made = folder / "results" / "buildings" / CASES[case][1] / f"{recipe}_{seed}"
-            found = json.loads((made / "footprints.json").read_text(encoding="utf-8"))
-            card = json.loads((made / "model" / "card.json").read_text(encoding="utf-8"))["result"]
-            pooled = found["splits"]["test"]["pooled"]
-            spent = {key: card[key] for key in ("computing_seconds", "epochs", "parameters")}
-            rows.append({"recipe": recipe, "seed": seed, **spent} | {k: pooled[k] for k in FIGURES})
-    return rows
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """Return a Markdown table: mean and standard deviation over seeds."""
-    lines = ["| recipe | seconds | " + " | ".join(FIGURES) + " |", "| --- " * 8 + "|"]
-    for recipe in RECIPES:
-        mine = [row for row in rows if row["recipe"] == recipe]
-        cells = [f"{np.mean([row['computing_seconds'] for row in mine]):.0f}"]
-        for name in FIGURES:
-            values = [row[name] for row in mine]
-            spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
-            cells.append(f"{np.mean(values):.3f}{spread}")
-        lines.append(f"| {recipe} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def scores(made: Path) -> dict[str, float]:
+    """Return the scores of one experiment from what the graph made."""
+    found = json.loads((made / "footprints.json").read_text(encoding="utf-8"))
+    pooled = found["splits"]["test"]["pooled"]
+    return {name: pooled[name] for name in FIGURES}
 
 
 def main() -> int:
@@ -91,33 +43,16 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks/buildings"))
     options = parser.parse_args()
     folder = options.out / options.case
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(
-        folder / "config.yaml",
-        yaml.safe_dump(configuration(options.case, options.seconds, options.seeds)),
-    )
-    targets = [
-        f"results/buildings/{CASES[options.case][1]}/{recipe}_{seed}/footprints.{kind}"
-        for recipe in RECIPES
-        for seed in options.seeds
-        for kind in ("json", "png")
-    ]
-    command = [
-        *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
-        *("--directory", str(folder), "--configfile", str(folder / "config.yaml")),
-        *("--cores", str(options.cores), "--", *targets),
-    ]
-    path = os.pathsep.join(filter(None, [str(ROOT / "workflow"), os.environ.get("PYTHONPATH")]))
-    status = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}).returncode
+    file, dataset = CASES[options.case]
+    given = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))["buildings"]["experiments"]
+    experiments = {recipe: given[recipe] for recipe in RECIPES}
+    comparison = Comparison("buildings", file, dataset, experiments, options.seconds, options.seeds)
+    status = comparison.run(folder, ("footprints.json", "footprints.png"), options.cores)
     if status:
         return status
-    rows = scores(folder, options.case, options.seeds)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(folder / "scores.csv", text.getvalue())
-    print(table(rows))
+    rows = comparison.rows(folder, scores)
+    write_rows(folder / "scores.csv", rows)
+    print(table(rows, FIGURES))
     return 0
 
 

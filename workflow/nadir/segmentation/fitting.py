@@ -51,7 +51,13 @@ def fit_network(
     with lease(session.device) as found:
         torch.set_num_threads(session.threads)
         seed_all(run_seed, _WEIGHTS)
-        network = build_model(model_cfg, data.statistics.channels, data.table.count)
+        network = build_model(
+            model_cfg,
+            data.statistics.channels,
+            data.table.count,
+            dates=len(data.dates),
+            bands=data.bands,
+        )
         weights = class_weights(cfg.loss, data.counts.tolist(), data.table.names[1:])
         learner = SegmentationLearner(network, cfg, data.table, weights)
         source = choose_source(

@@ -191,7 +191,14 @@ class NetworkPredictor(Predictor):
         self.device = device
         if device.type == "cpu":
             torch.set_num_threads(threads)
-        model = build_model(cfg, self.statistics.channels, self.table.count, pretrained=False)
+        model = build_model(
+            cfg,
+            self.statistics.channels,
+            self.table.count,
+            pretrained=False,
+            dates=self.dates,
+            bands=self.bands,
+        )
         expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
         given = {name: array.shape for name, array in bundle.weights.items()}
         check_tensors(bundle.folder / WEIGHTS, expected, given)

@@ -66,11 +66,11 @@ class NoSkip(nn.Module):
         return self.decoder(self.encoder(values)[-1], height, width)
 
 
-def build_noskip(cfg: UNetNoSkip, in_channels: int, n_classes: int) -> nn.Module:
-    """Return the encoder-decoder without skips.
+def build_noskip(cfg: UNetNoSkip, bands: tuple[str, ...], n_classes: int) -> nn.Module:
+    """Return the encoder-decoder without skips; `bands` are those of all dates.
 
     The tile is not padded for an encoder whose strides round up (as ResNet's do): the bilinear
     resize brings the logits onto it, as in the seed project.
     """
-    network = NoSkip(build_encoder(cfg.encoder, cfg.weights, in_channels), n_classes)
+    network = NoSkip(build_encoder(cfg.encoder, cfg.weights, len(bands), bands=bands), n_classes)
     return Padded(network, 1 if cfg.encoder.startswith("res") else 32)

@@ -1,0 +1,117 @@
+"""What benchmarks of segmentation recipes share: equal training time, through the whole graph."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from nadir.provenance.atomic import write_text
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Recipes side by side on one dataset.
+
+    Attributes:
+        job: `landcover` or `buildings`.
+        file: Configuration that has the dataset (and the world that it may be of).
+        dataset: Its name.
+        experiments: Recipe -> an experiment's section, without its dataset.
+        seconds: Computing seconds of each training, as `max_seconds` counts them.
+        seeds: Seeds of each recipe.
+    """
+
+    job: str
+    file: str
+    dataset: str
+    experiments: dict[str, dict[str, Any]]
+    seconds: float
+    seeds: Sequence[int]
+
+    def names(self) -> list[tuple[str, int, str]]:
+        """Return recipe, seed and name of each experiment."""
+        return [(r, seed, f"{r}_{seed}") for r in self.experiments for seed in self.seeds]
+
+    def configuration(self) -> dict[str, Any]:
+        """Return a configuration with one experiment a recipe and seed."""
+        given = yaml.safe_load((ROOT / self.file).read_text(encoding="utf-8"))
+        dataset = given[self.job]["datasets"][self.dataset]
+        split = dataset.get("split", {})
+        if "file" in split:
+            split["file"] = str(ROOT / split["file"])
+        section: dict[str, Any] = {"datasets": {self.dataset: dataset}, "experiments": {}}
+        for recipe, seed, name in self.names():
+            own = self.experiments[recipe]
+            train = {**own.get("train", {}), "seed": seed}
+            if own.get("recipe") != "random_forest":
+                train |= {"epochs": 10_000, "max_seconds": self.seconds}
+            section["experiments"][name] = {**own, "datasets": [self.dataset], "train": train}
+        worlds = {"worlds": given["worlds"]} if "worlds" in given else {}
+        return {"seed": given.get("seed", 0), **worlds, self.job: section}
+
+    def run(self, folder: Path, products: Sequence[str], cores: str) -> int:
+        """Make products of all experiments through the graph; return its status."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / "config.yaml", yaml.safe_dump(self.configuration()))
+        made = f"results/{self.job}/{self.dataset}"
+        targets = [f"{made}/{name}/{end}" for _, _, name in self.names() for end in products]
+        command = [
+            *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
+            *("--directory", str(folder), "--configfile", str(folder / "config.yaml")),
+            *("--cores", cores, "--", *targets),
+        ]
+        path = os.pathsep.join(filter(None, [str(ROOT / "workflow"), os.environ.get("PYTHONPATH")]))
+        return subprocess.run(command, env={**os.environ, "PYTHONPATH": path}).returncode
+
+    def rows(
+        self, folder: Path, scores: Callable[[Path], dict[str, float]]
+    ) -> list[dict[str, Any]]:
+        """Return a row an experiment: what its training took, and its scores."""
+        rows = []
+        for recipe, seed, name in self.names():
+            made = folder / "results" / self.job / self.dataset / name
+            card = json.loads((made / "model" / "card.json").read_text(encoding="utf-8"))
+            spent = {
+                "computing_seconds": card["result"].get("computing_seconds", card["seconds"]),
+                "epochs": card["result"].get("epochs", 0),
+                "parameters": card["result"].get("parameters", 0),
+            }
+            rows.append({"recipe": recipe, "seed": seed, **spent, **scores(made)})
+        return rows
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write rows as CSV."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def table(rows: list[dict[str, Any]], figures: Sequence[str]) -> str:
+    """Return a Markdown table: mean and standard deviation over seeds."""
+    head = ["recipe", "seconds", *figures]
+    lines = ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
+    for recipe in dict.fromkeys(row["recipe"] for row in rows):
+        mine = [row for row in rows if row["recipe"] == recipe]
+        cells = [f"{np.mean([row['computing_seconds'] for row in mine]):.0f}"]
+        for name in figures:
+            values = [row[name] for row in mine]
+            spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+            cells.append(f"{np.mean(values):.3f}{spread}")
+        lines.append(f"| {recipe} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,100 @@
+"""Decoders of segmentation-models-pytorch, on encoders of that library or timm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import segmentation_models_pytorch as smp
+from torch import nn
+
+from nadir.config.networks import LibraryNetwork
+from nadir.learn.encoders import build_encoder, encoder_options, encoder_stride, unreachable
+from nadir.segmentation.models.dates import attend_dates
+from nadir.segmentation.models.reduced import fitted
+
+_STRIDE = 32
+
+
+def build_library(
+    cfg: LibraryNetwork, dates: int, bands: tuple[str, ...], n_classes: int
+) -> nn.Module:
+    """Return a network by name: (B, dates * bands, H, W) -> logits (B, K, H, W).
+
+    Args:
+        cfg: The section of the configuration.
+        dates: Number of dates.
+        bands: Names of the bands.
+        n_classes: Number of classes K.
+
+    Raises:
+        InputError: When the weights cannot be had.
+    """
+    if cfg.name == "dpt":
+        return fitted(_transformer(cfg, dates * len(bands), n_classes), _STRIDE, cfg.reduce)
+    stacked = 1 if cfg.dates == "attention" else dates
+    seen = bands * stacked
+    build: Any = {
+        "unetplusplus": smp.UnetPlusPlus,
+        "deeplabv3plus": smp.DeepLabV3Plus,
+        "fpn": smp.FPN,
+        "upernet": smp.UPerNet,
+        "segformer": smp.Segformer,
+    }[cfg.name]
+    network = build(
+        encoder_name=cfg.encoder,
+        encoder_weights=None,
+        in_channels=len(seen),
+        classes=n_classes,
+        **encoder_options(cfg.encoder),
+        **_width(cfg),
+    )
+    if cfg.weights is not None:
+        # Into the encoder that is there, since it may be dilated, which changes no weights.
+        pretrained = build_encoder(cfg.encoder, cfg.weights, len(seen), bands=seen)
+        network.encoder.load_state_dict(pretrained.state_dict())
+    if cfg.dates == "attention":
+        network = attend_dates(network, dates, len(bands))
+    return fitted(network, encoder_stride(cfg.encoder), cfg.reduce)
+
+
+def _width(cfg: LibraryNetwork) -> dict[str, Any]:
+    """Return the options that set the width of a decoder."""
+    width = cfg.width
+    if width is None:
+        return {}
+    if cfg.name == "unetplusplus":
+        return {"decoder_channels": [max(4, width >> stage) for stage in range(5)]}
+    if cfg.name == "fpn":
+        return {
+            "decoder_pyramid_channels": width,
+            "decoder_segmentation_channels": max(32, width // 64 * 32),  # 32 groups of its norm
+        }
+    if cfg.name == "segformer":
+        return {"decoder_segmentation_channels": width}
+    if cfg.name == "dpt":
+        return {
+            "decoder_fusion_channels": width,
+            "decoder_intermediate_channels": (width, 2 * width, 4 * width, 4 * width),
+        }
+    return {"decoder_channels": width}
+
+
+def _transformer(cfg: LibraryNetwork, in_channels: int, n_classes: int) -> nn.Module:
+    """Return DPT on a vision transformer that takes images of any size."""
+
+    def build(weights: str | None) -> nn.Module:
+        return smp.DPT(
+            encoder_name=cfg.encoder,
+            encoder_weights=weights,
+            in_channels=in_channels,
+            classes=n_classes,
+            dynamic_img_size=True,
+            **_width(cfg),
+        )
+
+    if cfg.weights is None:
+        return build(None)
+    try:
+        return build("imagenet")
+    except Exception as error:  # hubs, proxies and timm each raise kinds of their own
+        raise unreachable(f"the ImageNet weights of {cfg.encoder}", error, "model") from error
