@@ -75,8 +75,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
     "nadir_landcover": {
         # From random weights: a shallow network with skips learns the spectra and textures of 10 m
-        # pixels in a minute or two of two processor cores. With a GPU, or for hours: width 64, depth
-        # 4, batch_size 32, 4096 crops of 128 pixels, and scale 1.5.
+        # pixels in a minute or two of two processor cores. With a GPU, or for hours: width 64,
+        # depth 4, batch_size 32, 4096 crops of 128 pixels, and scale 1.5.
         "model": {"name": "unet_scratch", "width": 24, "depth": 3},
         "train": {
             "epochs": 60,
