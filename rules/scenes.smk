@@ -55,7 +55,9 @@ rule check_scene:
         runtime=15,
     params:
         cfg=lambda wildcards: text_of(
-            scene=scene_of(wildcards).model_dump(mode="json", exclude={"group", "fetch"}),
+            scene=scene_of(wildcards).model_dump(
+                mode="json", exclude={"group", "fetch"}
+            ),
             bands=dataset_of(wildcards).bands,
             classes=dataset_of(wildcards).table.colorless,
             sizes=dataset_of(wildcards).tiles.sizes,
