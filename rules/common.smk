@@ -339,23 +339,50 @@ def quality_of(folder):
     return [f"{folder}/{name}" for name in ("quality.json", *QUALITY_FIGURES)]
 
 
-def judged_folders(job, dataset, every):
-    """Folders of a dataset's experiments that are judged: all, or those that ask for it."""
+def asking_folders(job, dataset):
+    """Folders of a dataset's experiments that ask for quality."""
     return [
         f"results/{job}/{dataset}/{name}"
         for name, experiment in CONFIG.job(job).experiments.items()
-        if dataset in experiment.datasets and (every or experiment.evaluate.quality)
+        if dataset in experiment.datasets and experiment.evaluate.quality
+    ]
+
+
+def page_folders(wildcards):
+    """Folders of the experiments on a dataset's page: those that ask for quality, or all."""
+    return asking_folders(wildcards.job, wildcards.dataset) or [
+        f"results/{wildcards.job}/{wildcards.dataset}/{name}"
+        for name, experiment in CONFIG.job(wildcards.job).experiments.items()
+        if wildcards.dataset in experiment.datasets
+    ]
+
+
+def page_files(wildcards, name):
+    """The file NAME of every experiment on a dataset's page."""
+    return [f"{folder}/{name}" for folder in page_folders(wildcards)]
+
+
+def page_maps(wildcards):
+    """The maps on a dataset's page: of the first few scenes that have labels."""
+    scenes = scored_scenes(wildcards.job, wildcards.dataset)[:4]
+    return [
+        f"{folder}/scenes/{scene}/map.tif"
+        for folder in page_folders(wildcards)
+        for scene in scenes
     ]
 
 
 def map_pages(job, every):
-    """The page of maps of every dataset with a judged experiment."""
-    if job != "landcover":
-        return []
+    """The page of maps of every dataset, or of those with an experiment that asks for it."""
     return [
         f"results/{job}/{dataset}/maps.html"
-        for dataset in CONFIG.job(job).datasets
-        if judged_folders(job, dataset, every)
+        for dataset, section in CONFIG.job(job).datasets.items()
+        if job == "landcover" and section.scenes_of("learn")
+        if asking_folders(job, dataset)
+        or (
+            every
+            and any(dataset in e.datasets for e in CONFIG.job(job).experiments.values())
+        )
     ]
 
 
@@ -428,6 +455,17 @@ def submitted_scenes(wildcards):
     """Scenes that are handed in: those without labels to learn from, else all."""
     dataset = dataset_of(wildcards)
     return dataset.scenes_of("test", "predict") or list(dataset.scenes)
+
+
+def blocks_of(wildcards):
+    """Tables of blocks of the experiments that ask for quality."""
+    if wildcards.job != "landcover":
+        return []
+    return [
+        f"{folder}/blocks.parquet"
+        for dataset in CONFIG.landcover.datasets
+        for folder in asking_folders(wildcards.job, dataset)
+    ]
 
 
 def metrics_of(wildcards):

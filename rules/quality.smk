@@ -318,3 +318,47 @@ rule compare_maps:
         "python -m nadir compare-maps --before {input.before:q} --after {input.after:q} "
         "--names {wildcards.before:q} {wildcards.experiment:q} --map {output.map:q} "
         "--figure {output.figure:q} --out {output.facts:q} --cfg {params.cfg:q} >{log:q} 2>&1"
+
+
+rule present_maps:
+    input:
+        quality=lambda wildcards: page_files(wildcards, "quality.json"),
+        figures=lambda wildcards: [
+            path for name in QUALITY_FIGURES for path in page_files(wildcards, name)
+        ],
+        maps=page_maps,
+        cubes=lambda wildcards: scene_paths(
+            wildcards, "cube.manifest.json", "learn", "test"
+        ),
+        labels=lambda wildcards: scene_paths(
+            wildcards, "labels.manifest.json", "learn", "test"
+        ),
+        split="results/{job}/{dataset}/split.parquet",
+    output:
+        report(
+            "results/{job}/{dataset}/maps.html",
+            caption="../workflow/report/maps.rst",
+            category="{job}",
+            subcategory="comparison",
+            labels={"dataset": "{dataset}", "figure": "maps, with a swipe"},
+        ),
+    log:
+        "results/logs/present_maps/{job}.{dataset}.log",
+    benchmark:
+        "results/benchmarks/present_maps/{job}.{dataset}.tsv"
+    wildcard_constraints:
+        job="landcover",
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        cfg=lambda wildcards: text_of(classes=dataset_of(wildcards).table),
+        code=code_of("present-maps"),
+    message:
+        "Putting the maps of {wildcards.dataset} on one page"
+    shell:
+        "python -m nadir present-maps --quality {input.quality:q} --maps {input.maps:q} "
+        "--cubes {input.cubes:q} --labels {input.labels:q} --split {input.split:q} "
+        "--out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"

@@ -4,6 +4,7 @@
 rule compare_experiments:
     input:
         metrics=metrics_of,
+        blocks=blocks_of,
     output:
         html=report(
             "results/{job}/comparison.html",
@@ -34,6 +35,6 @@ rule compare_experiments:
     message:
         "Comparing all experiments of {wildcards.job}"
     shell:
-        "python -m nadir compare-experiments --metrics {input.metrics:q} "
+        "python -m nadir compare-experiments --metrics {input.metrics:q} --blocks {input.blocks:q} "
         "--out {output.html:q} --table {output.table:q} --figure {output.figure:q} "
         ">{log:q} 2>&1"

@@ -13,10 +13,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--metrics", required=True, nargs="+", type=Path, help="scores, JSON")
     add_out(parser, "page to write, HTML")
+    parser.add_argument(
+        "--blocks", nargs="*", default=[], type=Path, help="tables of blocks, to compare in pairs"
+    )
     parser.add_argument("--table", required=True, type=Path, help="table to write, CSV")
     parser.add_argument("--figure", required=True, type=Path, help="picture to write, PNG")
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    compare_experiments(options.metrics, options.out, options.table, options.figure)
+    compare_experiments(options.metrics, options.out, options.table, options.figure, options.blocks)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from nadir.provenance.atomic import write_text
 from nadir.report.compare_figure import draw_comparison
 from nadir.report.compare_page import comparison_page
+from nadir.report.pairs import read_pairs
 from nadir.report.scores import MEASURES, SPLITS, Row, read_rows
 
 
@@ -18,6 +19,7 @@ def compare_experiments(
     page: str | os.PathLike[str],
     table: str | os.PathLike[str],
     figure: str | os.PathLike[str],
+    blocks: Iterable[str | os.PathLike[str]] = (),
 ) -> None:
     """Compare experiments by their `metrics.json` files.
 
@@ -29,6 +31,8 @@ def compare_experiments(
         page: The HTML page to write: self-contained, sortable.
         table: The CSV to write.
         figure: The PNG to write.
+        blocks: Tables of blocks, `.../<dataset>/<experiment>/blocks.parquet`, of experiments to
+            compare in pairs.
 
     Raises:
         InputError: When a file is absent or is no such file, or when there is none at all.
@@ -37,7 +41,7 @@ def compare_experiments(
     rows = read_rows(metrics)
     write_text(table, comparison_table(rows))
     draw_comparison(rows, figure)
-    write_text(page, comparison_page(rows))
+    write_text(page, comparison_page(rows, read_pairs(blocks)))
 
 
 def comparison_table(rows: Sequence[Row]) -> str:

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from html import escape
 
 from nadir.report.page import definitions, page, sortable_table
+from nadir.report.pairs import Pair, pairs_section
 from nadir.report.scores import MEASURES, SPLITS, Row, by_classes, short_parameters
 
 
-def comparison_page(rows: Sequence[Row]) -> str:
+def comparison_page(rows: Sequence[Row], pairs: Sequence[Pair] = ()) -> str:
     """Return the page: one sortable table for each set of classes, and what the numbers mean.
 
     Args:
         rows: The experiments, in the order to show at first.
+        pairs: Experiments compared block by block.
     """
     parts = [
         "<p>Every score is counted on the blended map of whole scenes, each labelled pixel of a "
@@ -31,6 +33,7 @@ def comparison_page(rows: Sequence[Row]) -> str:
             names = ", ".join(dict.fromkeys(row.dataset for row in group))
             parts.append(f"<h2>{escape(names)}</h2>")
         parts += _table(group, number)
+    parts += pairs_section(pairs, len(groups) + 1)
     occurs = (
         "intersection over union of the class on the test; a dash where the class occurs neither "
         "in the truth nor in the map"

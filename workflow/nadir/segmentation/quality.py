@@ -56,7 +56,7 @@ def judge_quality(
 
     Returns:
         Content of `quality.json`: `classes`, `split`, `block` (side), `blocks` (their number),
-        `scores` (`confusion.summary`), `boundary` (width, iou, miou), `distance` and `purity`
+        `scores` (`confusion.summary`), `confusion`, `boundary` (width, iou, miou), `distance` and `purity`
         (rows of `grouped_scores`), `places` (rows of `block_rows`), `worst` (the same of the
         worst blocks), `areas` (scene -> see `scene_areas`) and `probability`; and the table of
         blocks (`map_quality.BLOCK_COLUMNS`).
@@ -75,6 +75,7 @@ def judge_quality(
         "block": side,
         "blocks": len(rows),
         "scores": summary(matrices.sum(axis=0)),
+        "confusion": matrices.sum(axis=0).tolist(),
         "boundary": {
             "width": cfg.boundary,
             "iou": bands.tolist(),

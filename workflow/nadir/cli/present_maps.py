@@ -1,0 +1,62 @@
+"""Put the maps of a data set on one page: swipe, tables, what to do next; works offline."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nadir.cli.held_out import held_out_tiles
+from nadir.cli.options import add_cfg, add_out, by_scene, class_table
+from nadir.provenance.atomic import write_text
+from nadir.raster.cube import open_cube
+from nadir.raster.labels import open_labels
+from nadir.report.maps import read_judged, scene_layers
+from nadir.report.maps_page import maps_page
+from nadir.tiles.table import read_split
+
+FIGURES = {
+    "quality.png": "Reliability, class sets, borders and purity",
+    "areas.png": "Areas with their intervals",
+    "blocks.png": "Scores on the map",
+    "worst.png": "The worst held-out blocks",
+    "curves.png": "Training curves",
+}
+"""Pictures beside a `quality.json`, and their captions."""
+MOST = 4
+"""Scenes on a page."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--quality", required=True, nargs="+", type=Path, help="quality.json files")
+    parser.add_argument(
+        "--maps", required=True, nargs="+", type=Path, help="maps, .../EXPERIMENT/scenes/SCENE/"
+    )
+    parser.add_argument("--cubes", required=True, nargs="+", type=Path, help="cube manifests")
+    parser.add_argument("--labels", required=True, nargs="+", type=Path, help="label manifests")
+    parser.add_argument("--split", required=True, type=Path, help="the split")
+    add_out(parser, "page to write, HTML")
+    add_cfg(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
+    classes = class_table(options.cfg)
+    judged = read_judged(options.quality, FIGURES)
+    split = read_split(options.split)
+    labels, cubes = by_scene(options.labels), by_scene(options.cubes)
+    maps: dict[str, dict[str, Path]] = {}
+    for path in options.maps:
+        maps.setdefault(path.parent.name, {})[path.parents[2].name] = path
+    scenes = [
+        scene_layers(
+            scene,
+            open_cube(cubes[scene]),
+            open_labels(labels[scene]),
+            found,
+            held_out_tiles(split, scene, judged[0].facts["split"]),
+            classes,
+        )
+        for scene, found in sorted(maps.items())[:MOST]
+    ]
+    write_text(options.out, maps_page(options.out.parent.name, judged, scenes, classes))

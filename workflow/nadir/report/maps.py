@@ -1,0 +1,187 @@
+"""The maps of a data set on one page: read what was found, make the pictures, write the page."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import rasterio
+from numpy.typing import NDArray
+
+from nadir.config.classes import ClassTable
+from nadir.errors import InputError
+from nadir.raster.composite import natural_color, stretched
+from nadir.raster.cube import Cube
+from nadir.raster.labels import Labels
+from nadir.raster.style import paint
+from nadir.segmentation.split_ground import paint_tiles
+from nadir.segmentation.view import View, band_reader
+
+IMAGE, TRUTH = "image", "truth"
+"""Names of the layers that are no experiment's."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is known of one experiment.
+
+    Attributes:
+        name: Of the experiment.
+        facts: Content of `quality.json`.
+        figures: Caption -> PNG as a data address.
+    """
+
+    name: str
+    facts: dict[str, Any]
+    figures: dict[str, str]
+
+
+@dataclass(frozen=True)
+class SceneLayers:
+    """The pictures of one scene.
+
+    Attributes:
+        name: Of the scene.
+        view: What part of the scene they show.
+        layers: Layer (`image`, `truth`, experiments) -> picture as a data address.
+        held_out: Outline of the held-out ground in picture pixels, as an SVG path; maybe empty.
+    """
+
+    name: str
+    view: View
+    layers: dict[str, str]
+    held_out: str
+
+
+def read_judged(
+    paths: Sequence[str | os.PathLike[str]], figures: Mapping[str, str]
+) -> list[Judged]:
+    """Read `.../<experiment>/quality.json` files with the pictures beside them.
+
+    Args:
+        paths: The files.
+        figures: Name of a picture beside a file -> its caption; absent ones are left out.
+
+    Returns:
+        From the best mean IoU to the worst.
+
+    Raises:
+        InputError: When a file is absent or is no such file.
+    """
+    found = []
+    for path in map(Path, paths):
+        remedy = "Delete it, if it is there, and run snakemake again."
+        try:
+            facts = json.loads(path.read_text())
+            facts["scores"]["miou"], facts["probability"]["after"]["ece"], facts["places"]
+        except OSError as error:
+            raise InputError(path, "there is no such file", remedy) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(path, f"this is no quality of maps ({error!r})", remedy) from error
+        beside = {
+            caption: _address((path.parent / name).read_bytes(), "png")
+            for name, caption in figures.items()
+            if (path.parent / name).is_file()
+        }
+        found.append(Judged(path.parent.name, facts, beside))
+    return sorted(found, key=lambda one: (-(one.facts["scores"]["miou"] or 0), one.name))
+
+
+def scene_layers(
+    name: str,
+    cube: Cube,
+    labels: Labels,
+    maps: Mapping[str, str | os.PathLike[str]],
+    tiles: pd.DataFrame,
+    classes: ClassTable,
+) -> SceneLayers:
+    """Make the pictures of a scene.
+
+    Args:
+        name: Of the scene.
+        cube: Its imagery; the last date is shown.
+        labels: The truth.
+        maps: Experiment -> map.
+        tiles: Held-out tiles (y, x, size).
+        classes: The class table.
+
+    Raises:
+        InputError: When a map differs in size.
+    """
+    first = next(iter(maps.values()))
+    view = View.of(first)
+    layers = {
+        IMAGE: _jpeg(_picture(cube, view)),
+        TRUTH: _png(paint(view.read(labels.hard), classes)),
+    }
+    for experiment, path in maps.items():
+        with rasterio.open(path) as dataset:
+            if dataset.shape != cube.grid.shape:
+                raise InputError(path, "it has another size than its image", "Predict it again.")
+            layers[experiment] = _png(paint(view.read(band_reader(dataset)), classes))
+    held = view.read(lambda y, x, height, width: paint_tiles(tiles, y, x, height, width))
+    return SceneLayers(name, view, layers, _outline(held) if held.any() else "")
+
+
+def _picture(cube: Cube, view: View) -> NDArray[np.uint8]:
+    """Return the natural-color picture of the last date."""
+    bands = list(natural_color(cube.bands))
+
+    def reader(y: int, x: int, height: int, width: int) -> NDArray:
+        raw, valid = cube.read(y, x, height, width)
+        return np.concatenate([raw[-1, bands], valid[-1:].astype(raw.dtype)])
+
+    values = view.read(reader)
+    return stretched(values[:3].astype(np.float32), values[3] > 0)
+
+
+def _outline(mask: NDArray[np.bool_]) -> str:
+    """Return the outlines of a mask along pixel sides, as an SVG path."""
+    padded = np.pad(mask.astype(np.int8), 1)
+    sides = []
+    for down in (False, True):
+        rows, columns = np.nonzero(np.diff(padded, axis=int(down)))
+        for y, x in zip(rows.tolist(), columns.tolist(), strict=True):
+            sides.append((x, y - 1, True) if down else (x - 1, y, False))
+    return "".join(f"M{x} {y}{'v' if down else 'h'}{n}" for x, y, down, n in _runs(sides))
+
+
+def _runs(sides: list[tuple[int, int, bool]]) -> list[tuple[int, int, bool, int]]:
+    """Join pixel sides that follow each other into longer ones."""
+    runs: list[list[Any]] = []
+    order = sorted(sides, key=lambda s: (s[2], s[0] if s[2] else s[1], s[1] if s[2] else s[0]))
+    for x, y, down in order:
+        last = runs[-1] if runs else None
+        if (
+            last
+            and last[2] == down
+            and (
+                (down and last[0] == x and last[1] + last[3] == y)
+                or (not down and last[1] == y and last[0] + last[3] == x)
+            )
+        ):
+            last[3] += 1
+        else:
+            runs.append([x, y, down, 1])
+    return [(x, y, down, n) for x, y, down, n in runs]
+
+
+def _png(picture: NDArray[np.uint8]) -> str:
+    return _address(cv2.imencode(".png", picture[..., ::-1])[1].tobytes(), "png")
+
+
+def _jpeg(picture: NDArray[np.uint8]) -> str:
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 88]
+    return _address(cv2.imencode(".jpg", picture[..., ::-1], quality)[1].tobytes(), "jpeg")
+
+
+def _address(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
