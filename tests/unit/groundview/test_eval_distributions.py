@@ -55,9 +55,7 @@ def brute_overlap(real, fake, k):
         gaps = sorted(np.linalg.norm(points[i] - p) for j, p in enumerate(points) if j != i)
         return gaps[k - 1]
 
-    inside = [
-        [np.linalg.norm(r - f) <= radius(real, i) for f in fake] for i, r in enumerate(real)
-    ]
+    inside = [[np.linalg.norm(r - f) <= radius(real, i) for f in fake] for i, r in enumerate(real)]
     back = [[np.linalg.norm(r - f) <= radius(fake, j) for j, f in enumerate(fake)] for r in real]
     return (
         np.mean([any(row[j] for row in inside) for j in range(len(fake))]),

@@ -1,8 +1,9 @@
 """Views as a dataset of retrieval: does a generated view find the crop that it was made from?
 
-A folder of pairs, `ground/NAME.png` and `satellite/NAME.png`, with lists of the pairs that train,
-validate and are ranked, as the retrieval job reads them (layout `lists`). What trains is real, so
-that all experiments share one training; what is ranked is generated.
+A folder of pairs, `ground/NAME.png` and `satellite/NAME.png`, with lists of the pairs that train and
+of those that are ranked, as the retrieval job reads them (layout `lists`). What trains is real, so
+that all experiments share one training (which holds out places of its own, so pairs of validation
+train as well); what is ranked is generated.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def export_views(
     Path(out).unlink(missing_ok=True)
     for name in (GROUND, SATELLITE):
         remove_path(folder / name)
-    counts = {}
+    listed: dict[str, list[str]] = {"train": [], "test": []}
     for split in SPLITS:
         some = pairs.of(split)
         ground = some.photos
@@ -61,10 +62,11 @@ def export_views(
         for name, photo, crop in zip(names, ground, crops, strict=True):
             write_bytes(folder / GROUND / f"{name}.png", as_png(photo))
             write_bytes(folder / SATELLITE / f"{name}.png", as_png(crop))
-        write_text(folder / f"{split}.csv", _listed(names))
-        counts[split] = len(names)
+        listed["test" if split == "test" else "train"] += names
+    for name, members in listed.items():
+        write_text(folder / f"{name}.csv", _listed(members))
     told = {
-        "counts": counts,
+        "counts": {name: len(members) for name, members in listed.items()},
         "ranked": "photos" if views is None else "generated views",
         "crop": cfg.crop,
         "sample": cfg.sample if views is not None else None,

@@ -243,9 +243,7 @@ def _font(size: int) -> Any:
     return ImageFont.truetype(str(folder / "DejaVuSans.ttf"), size)
 
 
-def read_arrays(
-    source: str | PathLike[str], names: tuple[str, ...]
-) -> dict[str, NDArray[Any]]:
+def read_arrays(source: str | PathLike[str], names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """Return the arrays of an `.npz` file; nothing is unpickled.
 
     Raises:

@@ -78,9 +78,7 @@ class Judged:
         numbers = np.asarray(values, np.float64)
         return mean_interval(numbers, self.places, seed=self.seed, resamples=self.cfg.resamples)
 
-    def left_out(
-        self, figure: Callable[[NDArray[np.intp]], float], most: float = np.inf
-    ) -> Figure:
+    def left_out(self, figure: Callable[[NDArray[np.intp]], float], most: float = np.inf) -> Figure:
         """Return a figure of sets, of values from 0 to `most`, with its interval."""
         found = jackknife_interval(figure, self.places, seed=self.seed, groups=self.cfg.groups)
         return {name: float(np.clip(value, 0, most)) for name, value in found.items()}
@@ -115,7 +113,9 @@ def score_views(
         problem = f"there is no set of {len(test)} test pairs to compare with"
         raise InputError("pairs", problem, "Give a larger share to test.")
     if len(test) < _FEW:
-        log.warning("there are only %d test pairs: the intervals tell how little is known", len(test))
+        log.warning(
+            "there are only %d test pairs: the intervals tell how little is known", len(test)
+        )
     flat = judge.features(views.reshape(-1, *views.shape[2:]))
     own_seed = int(np.random.SeedSequence([seed, cfg.seed]).generate_state(1)[0])
     judged = Judged(
@@ -161,9 +161,7 @@ def check_losses(cfg: PairingConfig) -> None:
 def _swd(judged: Judged, training: NDArray[np.uint8]) -> dict[str, Any]:
     """Return the sliced Wasserstein distance, by level and their mean, and what photos have."""
     cfg, seed = judged.cfg.sliced, judged.seed
-    made, real = (
-        describe_patches(some, cfg, seed) for some in (judged.first, judged.test.photos)
-    )
+    made, real = (describe_patches(some, cfg, seed) for some in (judged.first, judged.test.photos))
 
     def distance(some: NDArray[np.intp]) -> float:
         levels = sliced_distance(_chosen(made, some), _chosen(real, some), cfg, seed)
@@ -354,8 +352,6 @@ def _weighted(judged: Judged) -> dict[str, Any]:
     if cfg.alexnet is None:
         found["lpips"] = no
     else:
-        distances = perceptual.perceptual_distance(
-            judged.first, judged.test.photos, cfg.alexnet
-        )
+        distances = perceptual.perceptual_distance(judged.first, judged.test.photos, cfg.alexnet)
         found["lpips"] = judged.mean(distances)
     return found

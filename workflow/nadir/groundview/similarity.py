@@ -9,34 +9,26 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torchmetrics.functional.image import (
-    peak_signal_noise_ratio,
-    structural_similarity_index_measure,
-)
+
+from nadir.groundview.image_losses import mse, ssim
 
 _BATCH = 64
 PEAK = 60.0
 """Most decibels of a peak signal-to-noise ratio: equal pictures would have infinitely many."""
 
 
-def structural_similarity(
-    one: NDArray[np.uint8], other: NDArray[np.uint8]
-) -> NDArray[np.float64]:
+def structural_similarity(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return the structural similarity (SSIM; Wang et al. 2004) of pictures, -1..1, (n,).
 
-    With the usual Gaussian window of 11 pixels and sigma 1.5, mean of the three channels.
+    With the usual Gaussian window of 11 pixels and sigma 1.5, over windows that lie inside, mean
+    of the three channels. (Other programs mirror pictures at their borders.)
 
     Args:
-        one: uint8 (n, 3, height, width), sides of at least 11 pixels.
+        one: uint8 (n, 3, height, width).
         other: The same shape.
     """
-    found = [
-        structural_similarity_index_measure(
-            _values(one[part]), _values(other[part]), data_range=1.0, reduction="none"
-        )
-        for part in _parts(len(one))
-    ]
-    return _joined(found)
+    found = [1 - ssim(_values(one[part]), _values(other[part])) for part in _parts(len(one))]
+    return torch.cat(found).numpy()
 
 
 def signal_to_noise(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -46,17 +38,8 @@ def signal_to_noise(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray
         one: uint8 (n, 3, height, width).
         other: The same shape.
     """
-    found = [
-        peak_signal_noise_ratio(
-            _values(one[part]),
-            _values(other[part]),
-            data_range=1.0,
-            reduction="none",
-            dim=(1, 2, 3),
-        )
-        for part in _parts(len(one))
-    ]
-    return np.minimum(_joined(found), PEAK)
+    found = [mse(_values(one[part]), _values(other[part])) for part in _parts(len(one))]
+    return np.asarray(-10 * np.log10(np.maximum(torch.cat(found).numpy(), 10 ** (-PEAK / 10))))
 
 
 def _parts(count: int) -> list[slice]:
@@ -64,8 +47,4 @@ def _parts(count: int) -> list[slice]:
 
 
 def _values(pictures: NDArray[np.uint8]) -> torch.Tensor:
-    return torch.from_numpy(pictures).float() / 255
-
-
-def _joined(found: list[torch.Tensor]) -> NDArray[np.float64]:
-    return torch.cat([values.reshape(-1) for values in found]).double().numpy()
+    return torch.from_numpy(pictures).double() / 255

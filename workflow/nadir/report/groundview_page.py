@@ -78,9 +78,7 @@ def _photos(row: ViewRow, columns: Sequence[tuple[str, int]]) -> str:
         if value is None:
             cells.append('<td class="number" data-value="">–</td>')
         else:
-            cells.append(
-                f'<td class="number" data-value="{value:.6f}">{value:.{digits}f}</td>'
-            )
+            cells.append(f'<td class="number" data-value="{value:.6f}">{value:.{digits}f}</td>')
     return f"<tr>{''.join(cells)}</tr>"
 
 
