@@ -131,8 +131,7 @@ def _placed(
     apart = cfg.apart_m if cfg.apart_m is not None else side
     named = rows["place"].to_numpy(object)
     if placed and not dataset.panels:
-        most = min(cfg.test, cfg.validation or cfg.test)
-        named = find_places(metres, apart, cfg.block_m, most)
+        named = find_places(metres, apart, cfg.block_m, most=cfg.test)
     if dataset.panels is not None and dataset.panels.split == "folder":
         splits = rows["folder"].tolist()
     else:

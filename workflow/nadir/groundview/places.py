@@ -38,7 +38,7 @@ def find_places(
     sizes = np.bincount(groups)
     names = np.array([f"place_{group + 1:05d}" for group in groups], object)
     cells = np.floor(metres / block).astype(int)
-    for group in np.flatnonzero(sizes > max(1, most * count)):
+    for group in np.flatnonzero(sizes > max(2, most * count)):
         log.info(
             "%d photos share ground step by step: cut into blocks of %g m", sizes[group], block
         )
