@@ -22,8 +22,10 @@ include: "rules/quality.smk"
 include: "rules/buildings.smk"
 include: "rules/cases.smk"
 include: "rules/places.smk"
+include: "rules/albums.smk"
 include: "rules/localization.smk"
 include: "rules/retrieval.smk"
+include: "rules/groundview.smk"
 include: "rules/report.smk"
 
 
@@ -42,6 +44,7 @@ localrules:
     buildings,
     localization,
     retrieval,
+    groundview,
 
 
 rule all:
@@ -51,6 +54,7 @@ rule all:
         building_products(),
         localization_products(),
         retrieval_products(),
+        groundview_products(),
     message:
         "Everything is up to date"
 
@@ -89,3 +93,10 @@ rule retrieval:
         retrieval_products(),
     message:
         "Retrieval is up to date"
+
+
+rule groundview:
+    input:
+        groundview_products(),
+    message:
+        "Ground view is up to date"

@@ -13,6 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metrics", required=True, nargs="+", type=Path, help="scores, JSON")
     parser.add_argument("--views", required=True, nargs="+", type=Path, help="manifests of views")
     parser.add_argument("--pairs", required=True, type=Path, help="manifest of pairs")
+    parser.add_argument(
+        "--closing", nargs="*", default=[], type=Path, help="scores of retrieval by views, JSON"
+    )
     add_out(parser, "page to write, HTML")
     parser.add_argument("--table", required=True, type=Path, help="table to write, CSV")
     parser.add_argument("--losses", required=True, type=Path, help="matches to draw, PNG")
@@ -29,4 +32,5 @@ def run(options: argparse.Namespace) -> None:
         page=options.out,
         table=options.table,
         losses=options.losses,
+        closings=options.closing,
     )

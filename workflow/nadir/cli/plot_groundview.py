@@ -14,18 +14,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--views", required=True, type=Path, help="manifest of generated views")
     parser.add_argument("--metrics", required=True, type=Path, help="scores, JSON")
     parser.add_argument("--frames", required=True, type=Path, help="frames of the training, npz")
-    parser.add_argument("--path", type=Path, help="views along a line, npz")
     parser.add_argument("--samples", required=True, type=Path, help="samples to draw, PNG")
     parser.add_argument("--walk", required=True, type=Path, help="walks to draw, PNG")
     parser.add_argument("--pairing", required=True, type=Path, help="matrices to draw, PNG")
     parser.add_argument("--film", required=True, type=Path, help="film of the training, GIF")
-    parser.add_argument("--path-film", type=Path, help="film along the line, GIF")
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     from nadir.groundview.figures_views import draw_pairing, draw_samples, draw_walk
-    from nadir.groundview.films import path_film, read_path, training_film
+    from nadir.groundview.films import training_film
     from nadir.groundview.pairs import open_pairs
     from nadir.groundview.view_store import read_views
 
@@ -36,5 +34,3 @@ def run(options: argparse.Namespace) -> None:
     draw_walk(views, options.walk, title=title)
     draw_pairing(test, views, read_json(options.metrics)["pairing"], options.pairing, title=title)
     training_film(options.frames, options.film, title)
-    if options.path is not None and options.path_film is not None:
-        path_film(read_path(options.path), options.path_film, title)

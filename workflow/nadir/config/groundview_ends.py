@@ -57,9 +57,9 @@ def _path_ends(name: str, job: GroundviewConfig) -> Iterator[str]:
     experiment = job.experiments[name]
     for given in experiment.datasets if experiment.path else ():
         dataset = job.datasets.get(given)
-        mapped = dataset and (dataset.world or dataset.crop.source in ("substrate", "cube"))
+        mapped = dataset and (dataset.world or dataset.crop.source == "substrate")
         if dataset and not mapped:
             yield (
                 f"groundview.experiments.{name}.path: {given!r} has no map to go over; give its "
-                "crops a substrate or a cube, or leave path out"
+                "crops a substrate, or leave path out"
             )

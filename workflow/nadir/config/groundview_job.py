@@ -6,7 +6,7 @@ from pydantic import Field
 
 from nadir.config.base import ConfigModel, Name
 from nadir.config.groundview import PhotosDataset
-from nadir.config.groundview_evaluate import JudgeConfig, ViewEvaluateConfig
+from nadir.config.groundview_evaluate import ClosingConfig, JudgeConfig, ViewEvaluateConfig
 from nadir.config.groundview_experiments import (
     Flow,
     GenerateConfig,
@@ -32,13 +32,13 @@ class ViewExperiment(ConfigModel):
     """What is generated of the test places."""
     path: PathConfig | None = None
     """A line over the map along which views are generated, as a film; null: none. Only for datasets
-    whose crops come from a world, a substrate or a cube.
+    whose crops come from a world or a substrate.
     """
     evaluate: ViewEvaluateConfig = ViewEvaluateConfig()
     """How generated views are scored."""
 
 
-class ClosingConfig(ConfigModel):
+class ClosingJob(ClosingConfig):
     """The network that closes the loop: trained on real photos, it is asked with generated views.
 
     It finds, among the crops of all test places, the one that a view was generated from, or not.
@@ -62,5 +62,5 @@ class GroundviewConfig(ConfigModel):
     """Experiment name -> generator, training and evaluation."""
     judge: JudgeConfig = JudgeConfig()
     """The network by which the views of all experiments are judged."""
-    closing: ClosingConfig | None = ClosingConfig()
+    closing: ClosingJob | None = ClosingJob()
     """The retrieval that is asked with generated views; null: none is."""

@@ -29,6 +29,7 @@ def compare_views(
     page: Path,
     table: Path,
     losses: Path,
+    closings: Sequence[str | PathLike[str]] = (),
 ) -> None:
     """Compare the experiments of one dataset.
 
@@ -41,13 +42,14 @@ def compare_views(
         page: The HTML page to write.
         table: The CSV to write: one line a figure.
         losses: The PNG to write: which photo each view is matched to, by loss.
+        closings: What retrieval makes of their views, as `read_view_rows` takes them.
 
     Raises:
         InputError: When a file is absent or is no such file, there is nothing to compare, scores
             are of several datasets, or an experiment lacks its views.
         OutputError: When the disk is full or not writable.
     """
-    rows = read_view_rows(metrics)
+    rows = read_view_rows(metrics, closings)
     datasets = sorted({row.dataset for row in rows})
     if len(datasets) > 1:
         problem = f"these are scores of several datasets ({', '.join(datasets)})"

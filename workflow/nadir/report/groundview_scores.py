@@ -78,6 +78,15 @@ MEASURES: tuple[tuple[str, tuple[str, ...], float, int, str], ...] = (
     ),
     ("SSIM", ("ssim",), 1, 3, "structural similarity to the photo of the place; rewards blur"),
     ("PSNR", ("psnr",), 1, 2, "peak signal-to-noise ratio in dB; rewards blur"),
+    (
+        "R@1 of crop",
+        ("closing", "recall at 1"),
+        100,
+        1,
+        "generated views whose own crop a retrieval network, trained on real photos, ranks first "
+        "among the crops of all test places, %",
+    ),
+    ("R@5 of crop", ("closing", "recall at 5"), 100, 1, "the same among the first five, %"),
     ("FID", ("fid",), 1, 1, "Frechet inception distance, where its weights are given"),
     ("LPIPS", ("lpips",), 1, 3, "learned perceptual distance, where its weights are given"),
 )
@@ -122,8 +131,16 @@ class ViewRow:
         return 100 / self.among
 
 
-def read_view_rows(paths: Iterable[str | os.PathLike[str]]) -> list[ViewRow]:
+def read_view_rows(
+    paths: Iterable[str | os.PathLike[str]], closings: Iterable[str | os.PathLike[str]] = ()
+) -> list[ViewRow]:
     """Read `.../<dataset>/<experiment>/metrics.json` files.
+
+    Args:
+        paths: These files.
+        closings: Scores of a retrieval that was asked with the views of an experiment
+            (`.../<dataset>/<experiment>/closing/metrics.json`), or with the real photos
+            (`.../<dataset>/closing/metrics.json`).
 
     Returns:
         By dataset, from the best pairing accuracy to the worst.
@@ -131,16 +148,33 @@ def read_view_rows(paths: Iterable[str | os.PathLike[str]]) -> list[ViewRow]:
     Raises:
         InputError: When a file is absent or is no such file, or there is none at all.
     """
-    rows = [_row(Path(path)) for path in paths]
+    asked = dict(_closing(Path(path)) for path in closings)
+    rows = [_row(Path(path), asked) for path in paths]
     if not rows:
         raise InputError("comparison", "there is nothing to compare", "Name metrics.json files.")
     return sorted(rows, key=lambda row: (row.dataset, -row.best, row.experiment))
 
 
-def _row(path: Path) -> ViewRow:
+def _closing(path: Path) -> tuple[Path, dict[str, Any]]:
+    """Return whose views asked (the folder), and how well their crops were found."""
+    try:
+        found = json.loads(path.read_text())["directions"]["ground to satellite"]["standard"]
+    except OSError as error:
+        raise InputError(path, "there is no such file", _REMEDY) from error
+    except (ValueError, KeyError, TypeError) as error:
+        problem = f"these are no scores of a retrieval from ground to satellite ({error!r})"
+        raise InputError(path, problem, _REMEDY) from error
+    return path.absolute().parents[1], found
+
+
+def _row(path: Path, closings: dict[Path, dict[str, Any]]) -> ViewRow:
     dataset, experiment = path.absolute().parts[-3:-1]
     try:
         scores: dict[str, Any] = json.loads(path.read_text())
+        own, real = (closings.get(path.absolute().parents[k], {}) for k in (0, 1))
+        scores["closing"] = {
+            name: found | {"photos": real.get(name, {}).get("value")} for name, found in own.items()
+        }
         pairing = scores["pairing"]
         values: dict[str, Value | None] = {
             PAIRING + name: _value(found["accuracy"], 100)
