@@ -71,7 +71,7 @@ def fit_groundview(
         seed_all(seed, _WEIGHTS)
         learner = build_learner(data, model, cfg, session, frame)
         # Convolutions of few channels are a third quicker so, on a CPU as on a GPU.
-        learner.trained.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        learner.trained.to(memory_format=torch.channels_last)
         batches = ViewBatches(places_of(data.train), model, frame, cfg, seed)
         best, progress = fit(
             learner, batches, NoBatches(), work=session.work, seed=seed, device=device
@@ -112,7 +112,7 @@ def build_learner(
     condition = conditions(shown.crops, shown.headings, model, frame)
     make = adversarial_views if _is_adversarial(model, session) else _views
     probe = Probe(shown, condition, make, generator.latent_size, cfg, session.work)
-    if isinstance(generator, nn.Module) and session.stage == "encoder":
+    if session.stage == "encoder":
         assert isinstance(model, DcganEncoder) and session.before is not None
         _take_generator(generator, session.before)
         return EncoderLearner(generator, cfg, model.encoder, probe, session.work)  # type: ignore[arg-type]

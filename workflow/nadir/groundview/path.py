@@ -189,7 +189,8 @@ def follow(cfg: PathConfig) -> Way:
     before = np.concatenate([[0.0], np.cumsum(length)])
     at = np.linspace(0.0, before[-1], cfg.steps)
     leg = np.clip(np.searchsorted(before, at, side="right") - 1, 0, len(length) - 1)
-    east, north, _ = GEOD.fwd(*starts[leg].T, azimuth[leg], at - before[leg])
+    from_east, from_north = starts[leg].T
+    east, north, _ = GEOD.fwd(from_east, from_north, azimuth[leg], at - before[leg])
     return Way(np.asarray(east), np.asarray(north), azimuth[leg] % 360)
 
 

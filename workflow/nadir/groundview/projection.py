@@ -110,4 +110,4 @@ def _resampled(
         )
         for at in zip(columns, rows, strict=True)
     ]
-    return np.stack(found).transpose(0, 3, 1, 2)
+    return np.stack(found).astype(np.uint8, copy=False).transpose(0, 3, 1, 2)
