@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
@@ -19,7 +21,7 @@ def paint(shares, side, sky, random):
     horizon = round(sky * side)
     picture[:horizon] = (150, 190, 240)
     edges = np.rint(np.cumsum([0, *shares]) * side).astype(int)
-    for number, (left, right) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for number, (left, right) in enumerate(pairwise(edges)):
         picture[horizon:, left:right] = COLORS[number]
     picture += random.normal(0, 4, picture.shape)
     return np.clip(picture, 0, 255).astype(np.uint8).transpose(2, 0, 1)

@@ -65,7 +65,7 @@ class PairingConfig(ConfigModel):
 
 
 class SlicedConfig(ConfigModel):
-    """The sliced Wasserstein distance between patches of Laplacian pyramids (Karras et al. 2018)."""
+    """The sliced Wasserstein distance of patches of Laplacian pyramids (Karras et al. 2018)."""
 
     patches: int = Field(default=64, ge=1)
     """Patches of 7 x 7 pixels of each picture and level."""

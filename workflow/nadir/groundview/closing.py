@@ -1,9 +1,9 @@
 """Views as a dataset of retrieval: does a generated view find the crop that it was made from?
 
-A folder of pairs, `ground/NAME.png` and `satellite/NAME.png`, with lists of the pairs that train and
-of those that are ranked, as the retrieval job reads them (layout `lists`). What trains is real, so
-that all experiments share one training (which holds out places of its own, so pairs of validation
-train as well); what is ranked is generated.
+A folder of pairs, `ground/NAME.png` and `satellite/NAME.png`, with lists of the pairs that train
+and of those that are ranked, as the retrieval job reads them (layout `lists`). What trains is real,
+so that all experiments share one training (which holds out places of its own, so pairs of
+validation train as well); what is ranked is generated.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def _factor(features: NDArray[np.float64]) -> NDArray[np.float64]:
     centered = (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
     if len(centered) <= centered.shape[1]:
         return centered
-    return np.linalg.qr(centered, mode="r")
+    return np.asarray(np.linalg.qr(centered, mode="r"))
 
 
 @dataclass(frozen=True)

@@ -168,7 +168,7 @@ def draw_pairing(
         axes.set_xlabel("photos of the places", color=QUIET)
     said = (
         f"the photo of the place is the nearest among {pairing['n']}; "
-        f"by chance {_percent(pairing['chance'])} %. Dark is near, by rank in the row; framed: nearest"
+        f"by chance {_percent(pairing['chance'])} %. Dark: near, by rank in a row; framed: nearest"
     )
     figure.suptitle(f"{title}    {said}" if title else said, x=0.01, ha="left", fontsize=11)
     save_png(figure, path)

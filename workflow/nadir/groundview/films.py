@@ -126,7 +126,7 @@ def read_path(source: str | PathLike[str]) -> Walked:
     count = len(stored["x"])
     if not count or any(len(stored[name]) != count for name in ("views", "crops", "y")):
         raise InputError(source, "its arrays are of different lengths, or empty", _AGAIN)
-    side = stored["crop_m"] if "crop_m" in stored else None
+    side = stored.get("crop_m")
     x, y = local_metres(stored["x"], stored["y"]).T
     return Walked(stored["views"], stored["crops"], x, y, None if side is None else float(side))
 

@@ -175,7 +175,8 @@ class JudgeLearner(Learner):
         total = classes
         if weight:
             directions = self.judge.direction(features)
-            again = known_again(*directions.split(len(light)), self.temperature)
+            one, other = directions[: len(light)], directions[len(light) :]
+            again = known_again(one, other, self.temperature)
             self._note("loss/instance", again)
             total = classes + weight * again
         if known:

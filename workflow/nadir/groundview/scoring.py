@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
-from nadir.config.groundview_evaluate import PairingConfig, ViewEvaluateConfig
-from nadir.errors import InputError, did_you_mean
+from nadir.config.groundview_evaluate import ViewEvaluateConfig
+from nadir.errors import InputError
 from nadir.groundview import perceptual
 from nadir.groundview.distributions import (
     frechet_distance,
@@ -21,67 +17,20 @@ from nadir.groundview.distributions import (
     nearest_distances,
     overlap,
 )
-from nadir.groundview.image_losses import LOSSES
-from nadir.groundview.intervals import Figure, jackknife_interval, mean_interval
+from nadir.groundview.intervals import Figure
 from nadir.groundview.judge_fitting import Judge
+from nadir.groundview.judged import Judged
 from nadir.groundview.land_cover import agreement, by_class, chance_agreement, without_sky
-from nadir.groundview.matching import by_pair, choose_pairs, draw_pairs, matches
+from nadir.groundview.pairing_scores import check_losses, score_pairing
 from nadir.groundview.pairs import Pairs
 from nadir.groundview.similarity import signal_to_noise, structural_similarity
 from nadir.groundview.sliced import Descriptors, describe_patches, sliced_distance
 
 log = logging.getLogger(__name__)
 
-JUDGE = "judge"
-"""Name of the distance between the judge's features, beside `LOSSES`."""
-
 _FEW = 50
-_ROWS = 32  # generated views that are compared with all photos at once
 _NEAREST = 0.01  # quantile of the photos' own distances below which a view counts as copied
 _REAL = 0x4EA1
-
-
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """Test pairs and what was generated for them, with the judge's features of all.
-
-    Attributes:
-        test: The test pairs.
-        views: uint8 (n, samples, 3, image_px, image_px).
-        real: Features of the test photos, (n, d).
-        made: Features of the views, (n, samples, d).
-        train: Features of the training photos, (m, d).
-        cfg: How to score.
-        seed: Seed of draws, directions and resamples.
-    """
-
-    test: Pairs
-    views: NDArray[np.uint8]
-    real: NDArray[np.float32]
-    made: NDArray[np.float32]
-    train: NDArray[np.float32]
-    cfg: ViewEvaluateConfig
-    seed: int
-
-    @property
-    def places(self) -> NDArray[np.object_]:
-        """Labels of the places of the test pairs."""
-        return self.test.table["place"].to_numpy(object)
-
-    @property
-    def first(self) -> NDArray[np.uint8]:
-        """The first sample of each place."""
-        return np.ascontiguousarray(self.views[:, 0])
-
-    def mean(self, values: NDArray[np.floating]) -> Figure:
-        """Return a mean over the test pairs with its interval."""
-        numbers = np.asarray(values, np.float64)
-        return mean_interval(numbers, self.places, seed=self.seed, resamples=self.cfg.resamples)
-
-    def left_out(self, figure: Callable[[NDArray[np.intp]], float], most: float = np.inf) -> Figure:
-        """Return a figure of sets, of values from 0 to `most`, with its interval."""
-        found = jackknife_interval(figure, self.places, seed=self.seed, groups=self.cfg.groups)
-        return {name: float(np.clip(value, 0, most)) for name, value in found.items()}
 
 
 def score_views(
@@ -142,20 +91,6 @@ def score_views(
         "copying": _copying(judged),
         **_weighted(judged),
     }
-
-
-def check_losses(cfg: PairingConfig) -> None:
-    """See that there are the losses that pairing names.
-
-    Raises:
-        InputError: For a name that is unknown.
-    """
-    for name in cfg.losses:
-        if name not in LOSSES and name != JUDGE:
-            choices = (*LOSSES, JUDGE)
-            hint = did_you_mean(name, choices)
-            problem = f"there is no loss {name!r}{hint}"
-            raise InputError("evaluate.pairing.losses", problem, f"Use {', '.join(choices)}.")
 
 
 def _swd(judged: Judged, training: NDArray[np.uint8]) -> dict[str, Any]:
@@ -244,61 +179,6 @@ def _land_cover(judged: Judged, judge: Judge) -> dict[str, Any]:
     if truth is not None:
         found["sky_error"] = judged.mean(np.abs(shown[:, :, 0].mean(axis=1) - truth[:, 0]))
     return found
-
-
-def pairing_distances(judged: Judged, some: NDArray[np.intp]) -> dict[str, NDArray[np.float64]]:
-    """Return, for each loss, the distance of each generated view (row) to each photo (column)."""
-    found: dict[str, NDArray[np.float64]] = {}
-    for name in judged.cfg.pairing.losses:
-        if name == JUDGE:
-            found[name] = cdist(judged.made[some, 0], judged.real[some])
-        else:
-            found[name] = _image_distances(judged.first[some], judged.test.photos[some], name)
-    return found
-
-
-@torch.inference_mode()
-def _image_distances(
-    views: NDArray[np.uint8], photos: NDArray[np.uint8], name: str
-) -> NDArray[np.float64]:
-    """Return (n, n) distances by one of `LOSSES`."""
-    real = torch.from_numpy(photos).float() / 255
-    found = np.empty((len(views), len(photos)))
-    for number, view in enumerate(torch.from_numpy(views).float() / 255):
-        for start in range(0, len(photos), _ROWS):
-            part = real[start : start + _ROWS]
-            values = LOSSES[name](view.expand_as(part).contiguous(), part)
-            found[number, start : start + _ROWS] = values.double().numpy()
-    return found
-
-
-def score_pairing(judged: Judged) -> dict[str, Any]:
-    """Return for each loss how often the photo of a place is the nearest to its generated view.
-
-    Beside `accuracy` each loss has the `distances` of the pairs of the first draw (`drawn`, numbers
-    of test pairs), from each generated view (row) to each photo, for pictures and tables.
-    """
-    cfg = judged.cfg.pairing
-    some = choose_pairs(len(judged.test), cfg.most, judged.seed)
-    draws = draw_pairs(judged.places[some], cfg.among, cfg.draws, judged.seed)
-    drawn = draws.pairs[0]
-    losses = {}
-    for name, distances in pairing_distances(judged, some).items():
-        right = np.full(len(judged.test), np.nan)
-        right[some] = by_pair(matches(distances, draws), draws, len(some))
-        losses[name] = {
-            "accuracy": judged.mean(right),
-            "distances": np.round(distances[np.ix_(drawn, drawn)], 6).tolist(),
-        }
-    return {
-        "losses": losses,
-        "n": draws.among,
-        "chance": 1 / draws.among,
-        "draws": len(draws.pairs),
-        "compared": len(some),
-        "distinct_places": draws.distinct,
-        "drawn": some[drawn].tolist(),
-    }
 
 
 def _diversity(judged: Judged) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def laplacian_pyramid(picture: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
     while min(fine.shape[:2]) // 2 >= COARSEST:
         small = cv2.pyrDown(fine)
         levels.append(fine - cv2.pyrUp(small, dstsize=(fine.shape[1], fine.shape[0])))
-        fine = small
+        fine = np.asarray(small, np.float32)
     return [*levels, fine]
 
 
