@@ -149,7 +149,9 @@ def _inside(row: dict[str, Any], shape: tuple[int, int]) -> tuple[int, int]:
 
 
 def _image(cube: Cube, box: tuple[int, int, int, int]) -> Any:
-    """Return the natural-color picture of a cube's last date."""
+    """Return the natural-color picture of a cube's date that shows most, the last one on ties."""
     raw, valid = cube.read(*box)
+    shares = valid.mean(axis=(1, 2))
+    date = len(shares) - 1 - int(np.argmax(shares[::-1]))
     bands = list(natural_color(cube.bands))
-    return stretched(raw[-1, bands].astype(np.float32), valid[-1])
+    return stretched(raw[date, bands].astype(np.float32), valid[date])

@@ -55,7 +55,7 @@ def draw_calibration(facts: dict[str, Any], path: str | PathLike[str], title: st
 def _reliability(axes: Axes, scores: dict[str, Any]) -> None:
     """Draw a reliability diagram: gaps to the diagonal, and how many pixels a bar stands for."""
     rows = scores["bins"]
-    total = sum(row["count"] for row in rows)
+    most = max(row["count"] for row in rows)
     axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=(0, (4, 3)))
     for row in rows:
         low, width = row["low"], row["high"] - row["low"]
@@ -78,7 +78,7 @@ def _reliability(axes: Axes, scores: dict[str, Any]) -> None:
         )
         axes.bar(
             low,
-            0.22 * row["count"] / total,
+            0.16 * row["count"] / most,
             width,
             align="edge",
             bottom=-0.26,
@@ -86,7 +86,7 @@ def _reliability(axes: Axes, scores: dict[str, Any]) -> None:
             alpha=0.6,
         )
     axes.axhline(0, color=QUIET, linewidth=0.7)
-    axes.text(0.01, -0.05, "pixels by confidence", color=QUIET, fontsize=7.5, va="top")
+    axes.text(0.01, -0.02, "pixels by confidence", color=QUIET, fontsize=7.5, va="top")
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.27, 1.02)
     axes.set_yticks(np.arange(0, 1.01, 0.2))
@@ -132,25 +132,14 @@ def draw_quality(
 def _sets(axes: Axes, sets: dict[str, Any]) -> None:
     """Draw how large the class sets are."""
     count = np.array(sets["sizes"], float)
-    last = int(np.flatnonzero(count).max(initial=1))
-    share = 100 * count[: last + 1] / count.sum()
-    axes.bar(np.arange(last + 1), share, color=ACCENTS[5], width=0.75)
+    share = 100 * count / count.sum()
+    last = int(np.flatnonzero(share >= 0.05).max(initial=1))
+    axes.bar(np.arange(last + 1), share[: last + 1], color=ACCENTS[5], width=0.75)
     axes.set_xticks(range(last + 1))
-    axes.set_xlabel("classes in the set")
+    axes.set_xlabel(f"classes in the set, {sets['size']:.2f} on average")
     axes.set_ylabel("percent of pixels")
-    held = (
-        f"{100 * sets['coverage']:.1f} % of pixels, {100 * sets['block_coverage']:.1f} % of a block"
-    )
-    axes.set_title(f"Class sets: {100 * sets['promised']:g} % promised")
-    axes.text(
-        0.97,
-        0.96,
-        f"kept: {held}\nmean size {sets['size']:.2f}",
-        transform=axes.transAxes,
-        ha="right",
-        va="top",
-        fontsize=8,
-    )
+    promised, kept = 100 * sets["promised"], 100 * sets["coverage"]
+    axes.set_title(f"Class sets: {promised:g} % promised, {kept:.1f} % kept")
 
 
 def _coverage(axes: Axes, facts: dict[str, Any], classes: ClassTable) -> None:
@@ -178,14 +167,15 @@ def _boundaries(axes: Axes, facts: dict[str, Any], classes: ClassTable) -> None:
         if band is not None and np.isfinite(band)
     ]
     names = [row[0] for row in rows]
-    _rows(axes, names, [row[1] for row in rows], [row[3] for row in rows], "{:.2f}")
+    _rows(axes, names, [row[1] for row in rows], [row[3] for row in rows], "")
     for place, row in enumerate(rows):
         if row[2] is not None:
             axes.plot([row[2]], [place], "|", color=INK, markersize=9, markeredgewidth=1.6)
     axes.set_xlim(0, 1.04)
     width, mean = facts["boundary"]["width"], facts["boundary"]["miou"]
-    shown = "" if mean is None else f", mean {mean:.2f}"
-    axes.set_title(f"Boundary IoU ({width} px){shown}; | is IoU")
+    shown = "" if mean is None else f": {mean:.2f}"
+    axes.set_title(f"Boundary IoU, {width} px{shown}")
+    axes.set_xlabel("bar: boundary IoU, mark: IoU")
 
 
 def _rows(
@@ -211,7 +201,7 @@ def _groups(axes: Axes, rows: Sequence[dict[str, Any]], names: Sequence[str]) ->
         axes.plot(place, values, "o-", color=color, label=label, linewidth=2, markersize=5)
     axes.bar(place, [0.3 * row["pixels"] / total for row, _ in there], color=QUIET, alpha=0.35)
     labels = [f"{name}\n{100 * row['pixels'] / total:.0f} %" for row, name in there]
-    axes.set_xticks(place, labels)
+    axes.set_xticks(place, labels, fontsize=7.5)
     axes.set_ylim(0, 1.02)
     axes.grid(visible=True, axis="y")
     axes.set_axisbelow(True)
@@ -286,7 +276,9 @@ def draw_areas(
         axes.set_axisbelow(True)
         axes.set_xlim(left=0)
         axes.set_xlabel("hectares" if facts["unit"] == "ha" else "pixels")
-        sure = f"{100 * facts['level']:g} % intervals from {short_count(facts['sampled'])} pixels"
-        axes.set_title(f"{scene}: {sure} of {facts['design']}; x counts the map")
+        sampled = f"{short_count(facts['sampled'])} sampled pixels"
+        kind = "in blocks" if facts["design"] == "blocks" else "drawn alone"
+        axes.set_title(f"{scene}: {100 * facts['level']:g} % intervals")
+        axes.set_xlabel(f"{axes.get_xlabel()}; {sampled}, {kind}; a cross counts the map")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     save_png(figure, path)
