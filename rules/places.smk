@@ -78,6 +78,12 @@ def places_options(wildcards):
     return ["--photos", *photos, "--substrate", *substrate] if photos else []
 
 
+def places_crs(wildcards):
+    """The option that says which system coordinates of simulated places are in, or nothing."""
+    world = PLACES[wildcards.places].world
+    return ["--crs", CONFIG.worlds[world].crs] if world else []
+
+
 def asked_queries(wildcards):
     """The challenge's list of queries, if the dataset has one."""
     path = PLACES[wildcards.places].queries
@@ -123,7 +129,7 @@ def proposals_of(wildcards):
 
 def retrieval_products():
     """What `all` means for retrieval."""
-    names = ["metrics.json", "submission.zip", "model/item.json"]
+    names = ["metrics.json", "submission.zip", "model/item.json", "gallery/gallery.json"]
     names += [f"{name}.png" for name in PLACE_FIGURES.values()]
     targets = [f"results/retrieval/{name}/images.parquet" for name in PLACES]
     for folder in retrieval_folders():

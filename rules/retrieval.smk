@@ -338,6 +338,34 @@ rule propose_places:
         "--substrate {input.substrate:q} --out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"
 
 
+rule export_gallery:
+    input:
+        features="results/retrieval/{places}/{network}/features.manifest.json",
+        weights="results/retrieval/{places}/{network}/model/model.safetensors",
+        description="results/retrieval/{places}/{network}/model/model.yaml",
+        images="results/retrieval/{places}/images.parquet",
+        simulated=simulated_place_files,
+    output:
+        "results/retrieval/{places}/{network}/gallery/gallery.json",
+    log:
+        "results/logs/export_gallery/{places}.{network}.log",
+    benchmark:
+        "results/benchmarks/export_gallery/{places}.{network}.tsv"
+    conda:
+        "../envs/train.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        crs=places_crs,
+        code=code_of("export-gallery"),
+    message:
+        "Exporting the gallery of {wildcards.places} with {wildcards.network} for the service"
+    shell:
+        "python -m nadir export-gallery --features {input.features:q} --model {input.weights:q} "
+        "--out {output:q} {params.crs:q} >{log:q} 2>&1"
+
+
 rule export_retriever:
     input:
         weights="results/retrieval/{places}/{network}/model/model.safetensors",
