@@ -128,14 +128,16 @@ class Flow(_Conditional):
     name: Literal["flow"] = "flow"
     distance: ViewLoss = "custom"
     """Distance to the photo that the expected view minimizes."""
-    noise: float = Field(default=0.5, gt=0)
+    noise: float = Field(default=0.2, gt=0)
     """Standard deviation of the noise that paths begin with, where photos go from -1 to 1."""
     steps: int = Field(default=6, ge=1)
     """Steps from there to a view."""
     solver: Literal["euler", "heun"] = "euler"
     """`heun` looks twice a step, but for the last."""
-    guidance: float = Field(default=1.25, ge=0)
-    """Strength of classifier-free guidance (Ho and Salimans 2022); 1 is none and costs half."""
+    guidance: float = Field(default=2.5, ge=0)
+    """Strength of classifier-free guidance (Ho and Salimans 2022): how many times what a place adds
+    to the expected view counts; 1 is none.
+    """
     drop: float = Field(default=0.1, ge=0, lt=1)
     """Share of the training pairs shown without condition, for guidance."""
 

@@ -21,7 +21,9 @@ GROUNDVIEW_RECIPES: dict[str, dict[str, Any]] = {
         "train": {
             "epochs": 400,
             "mirror": True,
-            "optimizer": {"name": "adam", "learning_rate": 1e-3},
+            "optimizer": {"name": "adam", "learning_rate": 2e-3},
+            "adversary": {"discriminator_rate": 0.5},
+            "ema": 0.99,
         },
     },
     "nadir_flow": {
@@ -30,6 +32,7 @@ GROUNDVIEW_RECIPES: dict[str, dict[str, Any]] = {
             "epochs": 400,
             "mirror": True,
             "optimizer": {"name": "adamw", "learning_rate": 2e-3, "weight_decay": 0.01},
+            "ema": 0.99,
         },
     },
 }

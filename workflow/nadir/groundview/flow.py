@@ -5,7 +5,8 @@ it, as residual diffusion has it (Mardani et al. 2025). On the path x(t) = (1 - 
 whose start is the expected view with noise, the second network predicts the photo, and the velocity
 is what leads there in the time that is left (Lipman et al. 2023; Liu et al. 2023). Predicted so,
 the last step ends in what the network takes for a photo: little noise is left however few the
-steps.
+steps. Expected views are means, and differ less from place to place than photos do: guidance (Ho
+and Salimans 2022) goes on from the view of no place in particular through that of the place.
 """
 
 from __future__ import annotations
@@ -74,21 +75,13 @@ class FlowNetwork(ViewNetwork):
 
     def views(self, condition: Condition, latents: Tensor) -> Tensor:
         """Return views; see `ViewNetwork`."""
-        strength = self.cfg.guidance
-        told = [(condition, self.expected(condition))]
-        if strength != 1:
-            free = without(condition)
-            told.append((free, self.expected(free)))
+        expected = self.expected(condition)
+        mixed = expected + self.cfg.noise * latents.unflatten(1, (3, self.side, self.side))
 
         def velocity(at: Tensor, time: float) -> Tensor:
             times = torch.full((len(at),), time, device=at.device, dtype=at.dtype)
-            photo, *rest = (self(at, times, *known) for known in told)
-            for other in rest:
-                photo = other + strength * (photo - other)
-            return (photo - at) / max(1 - time, _LATEST)
+            return (self(at, times, condition, expected) - at) / max(1 - time, _LATEST)
 
-        noise = latents.unflatten(1, (3, self.side, self.side))
-        mixed = told[0][1] + self.cfg.noise * noise
         length = 1.0 / self.cfg.steps
         for step in range(self.cfg.steps):
             time = step * length
@@ -96,7 +89,10 @@ class FlowNetwork(ViewNetwork):
             if self.cfg.solver == "heun" and step < self.cfg.steps - 1:
                 first = 0.5 * (first + velocity(mixed + length * first, time + length))
             mixed = mixed + length * first
-        return mixed
+        if self.cfg.guidance == 1:
+            return mixed
+        own = expected - self.expected(without(condition))
+        return mixed + (self.cfg.guidance - 1) * own
 
 
 def flow_losses(network: FlowNetwork, photos: Tensor, condition: Condition) -> dict[str, Tensor]:
