@@ -48,6 +48,48 @@ rule train_model:
         "--threads {threads} 2>&1 | tee {log:q}"
 
 
+rule find_rate:
+    input:
+        cubes=lambda wildcards: scene_paths(wildcards, "cube.manifest.json", "learn"),
+        labels=lambda wildcards: scene_paths(wildcards, "labels.manifest.json", "learn"),
+        split="results/{job}/{dataset}/split.parquet",
+        statistics="results/{job}/{dataset}/statistics.json",
+        pretrained=lambda wildcards: ancient(
+            raw_files.local_only(pretrained_files(wildcards))
+        ),
+    output:
+        picture="results/{job}/{dataset}/{experiment}/rate.png",
+        numbers="results/{job}/{dataset}/{experiment}/rate.json",
+    log:
+        "results/logs/find_rate/{job}.{dataset}.{experiment}.log",
+    benchmark:
+        "results/benchmarks/find_rate/{job}.{dataset}.{experiment}.tsv"
+    wildcard_constraints:
+        experiment=one_of(NETWORKS),
+    conda:
+        "../envs/train.yaml"
+    threads: 2
+    resources:
+        gpu=GPUS,
+        mem_mb=8000,
+        runtime=60,
+    params:
+        cfg=lambda wildcards: text_of(
+            model=experiment_of(wildcards).model,
+            train=experiment_of(wildcards).train,
+            classes=dataset_of(wildcards).table.colorless,
+            seed=CONFIG.seed,
+        ),
+        raw=lambda wildcards: digests(pretrained_files(wildcards)),
+        code=code_of("find-rate"),
+    message:
+        "Searching a learning rate for {wildcards.experiment} on {wildcards.dataset}"
+    shell:
+        "python -m nadir find-rate --cubes {input.cubes:q} --labels {input.labels:q} "
+        "--split {input.split:q} --statistics {input.statistics:q} --out {output.picture:q} "
+        "--cfg {params.cfg:q} --threads {threads} >{log:q} 2>&1"
+
+
 rule fit_forest:
     input:
         cubes=lambda wildcards: scene_paths(wildcards, "cube.manifest.json", "learn"),

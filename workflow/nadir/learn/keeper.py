@@ -88,6 +88,7 @@ class Keeper(Callback):
         self.board = board
         self.progress = progress
         self._started = self._trained = self._computed = 0.0
+        self._steps = 0
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make the epoch independent of what ran before it in this process."""
@@ -96,12 +97,15 @@ class Keeper(Callback):
         seed_all(self.seed, epoch)
         self._started = time.perf_counter()
         self._computed = _computing(pl_module)
+        self._steps = trainer.global_step
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Average the weights; note the time, so that images per second leave validation out."""
         assert isinstance(pl_module, Learner)
-        if pl_module.average is not None:
-            pl_module.average.update(pl_module.network())
+        # Batches whose gradients are only gathered change no weights.
+        if pl_module.average is not None and trainer.global_step != self._steps:
+            pl_module.average.update(pl_module.network(), self._done(trainer, pl_module, args[-1]))
+        self._steps = trainer.global_step
         self._trained = time.perf_counter()
         if self._is_over(pl_module):
             trainer.should_stop = True  # Lightning validates now and ends the epoch
@@ -132,6 +136,15 @@ class Keeper(Callback):
         log.info(
             "epoch %d/%s: %s, %.1f s%s", epoch, trainer.max_epochs, shown, row["seconds"], mark
         )
+
+    def _done(self, trainer: Trainer, module: LightningModule, batch: int) -> float:
+        """Return the share of the training that is over, by epochs or by time."""
+        epochs = trainer.current_epoch + (batch + 1) / max(1, int(trainer.num_training_batches))
+        by_epochs = epochs / max(1, trainer.max_epochs or 1)
+        if self.max_seconds is None:
+            return by_epochs
+        spent = self.progress.spent + _computing(module) - self._computed
+        return max(by_epochs, spent / self.max_seconds)
 
     def _is_over(self, module: LightningModule) -> bool:
         """Tell whether the seconds of computing are spent, in the middle of an epoch."""

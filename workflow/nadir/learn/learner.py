@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule
 from torch.optim import Optimizer
 
 from nadir.config.experiments import TrainConfig
-from nadir.learn.averaging import WeightAverage
+from nadir.learn.averaging import TailAverage, WeightAverage
 from nadir.learn.optim import Schedule, build_optimizer
 
 
@@ -77,6 +77,8 @@ class Learner(LightningModule):
         """Build optimizer, schedule and average; take up the state of a run that was killed."""
         if self.cfg.ema is not None:  # the network is on its device by now
             self._average = [WeightAverage(self.network(), self.cfg.ema)]
+        elif self.cfg.swa is not None:
+            self._average = [TailAverage(self.network(), self.cfg.swa)]
         optimizer = build_optimizer(self.cfg.optimizer, self.parameter_groups())
         self.schedule = Schedule(
             self.cfg.scheduler, optimizer, self.cfg.epochs, self.cfg.max_seconds

@@ -79,7 +79,13 @@ def fit(
         try:
             with _quiet_lightning():
                 trainer = build_trainer(
-                    cfg.epochs, cfg.precision, device, work, [keeper, EpochBar()]
+                    cfg.epochs,
+                    cfg.precision,
+                    device,
+                    work,
+                    [keeper, EpochBar()],
+                    cfg.clip,
+                    cfg.accumulate,
                 )
                 # Lightning counts from here; its own restart would repeat end-of-epoch hooks.
                 done = trainer.fit_loop.epoch_progress.current
@@ -93,7 +99,13 @@ def fit(
 
 
 def build_trainer(
-    epochs: int, precision: str, device: torch.device, work: Path, callbacks: list[Callback]
+    epochs: int,
+    precision: str,
+    device: torch.device,
+    work: Path,
+    callbacks: list[Callback],
+    clip: float | None = None,
+    accumulate: int = 1,
 ) -> Trainer:
     """Return a Lightning Trainer for one process on one device, which keeps nothing by itself.
 
@@ -106,6 +118,8 @@ def build_trainer(
         devices=[device.index or 0] if gpu else 1,
         precision=_precision(precision, device),  # type: ignore[arg-type]
         max_epochs=epochs,
+        gradient_clip_val=clip,
+        accumulate_grad_batches=accumulate,
         callbacks=callbacks,
         plugins=[LightningEnvironment()],
         default_root_dir=work,

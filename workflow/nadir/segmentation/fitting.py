@@ -50,16 +50,7 @@ def fit_network(
     run_seed = derived_seed(session.seed, cfg.seed)
     with lease(session.device) as found:
         torch.set_num_threads(session.threads)
-        seed_all(run_seed, _WEIGHTS)
-        network = build_model(
-            model_cfg,
-            data.statistics.channels,
-            data.table.count,
-            dates=len(data.dates),
-            bands=data.bands,
-        )
-        weights = class_weights(cfg.loss, data.counts.tolist(), data.table.names[1:])
-        learner = SegmentationLearner(network, cfg, data.table, weights)
+        learner = build_learner(data, model_cfg, cfg, run_seed)
         source = choose_source(
             data.scenes,
             [*data.train, *data.validation],
@@ -97,7 +88,7 @@ def fit_network(
         "device": label,
         "seconds": progress.seconds,
         "result": {
-            "parameters": sum(parameter.numel() for parameter in network.parameters()),
+            "parameters": sum(p.numel() for p in learner.network().parameters()),
             "epochs": progress.epochs,
             "best_epoch": progress.best_epoch,
             "monitor": cfg.monitor,
@@ -108,9 +99,37 @@ def fit_network(
             "samples_an_epoch": train.samples,
             "validation_tiles": len(data.validation),
             "data": source.name,
-            "class_weights": dict(zip(data.table.names[1:], weights.tolist(), strict=True)),
+            "class_weights": dict(
+                zip(data.table.names[1:], learner.loss.weights.tolist(), strict=True)
+            ),
         },
     }
+
+
+def build_learner(
+    data: TrainingData, model_cfg: ModelConfig, cfg: TrainConfig, seed: int
+) -> SegmentationLearner:
+    """Return the network with the weights that a training starts from, and its loss.
+
+    Args:
+        data: What to learn from.
+        model_cfg: The network.
+        cfg: The training.
+        seed: Seed of the weights.
+
+    Raises:
+        InputError: For a model that cannot be built.
+    """
+    seed_all(seed, _WEIGHTS)
+    network = build_model(
+        model_cfg,
+        data.statistics.channels,
+        data.table.count,
+        dates=len(data.dates),
+        bands=data.bands,
+    )
+    weights = class_weights(cfg.loss, data.counts.tolist(), data.table.names[1:])
+    return SegmentationLearner(network, cfg, data.table, weights)
 
 
 def training_batches(

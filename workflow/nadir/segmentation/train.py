@@ -26,6 +26,7 @@ from nadir.provenance.digest import sha
 from nadir.provenance.manifest import read_manifest
 from nadir.segmentation.dataset import TrainingData, assemble
 from nadir.segmentation.models.names import check_model
+from nadir.segmentation.patches import Scene
 
 log = logging.getLogger(__name__)
 
@@ -201,20 +202,7 @@ def _fit(
     outlines: Mapping[str, str | os.PathLike[str]],
 ) -> None:
     """Open the data, fit, and keep the result."""
-    from nadir.raster.cube import open_cube
-    from nadir.raster.labels import open_labels
-    from nadir.segmentation.outlines import OutlineStore
-    from nadir.segmentation.patches import Scene
-
-    opened = {
-        name: Scene(
-            open_cube(cube),
-            open_labels(labels),
-            OutlineStore(outlines[name]) if name in outlines else None,
-        )
-        for name, (cube, labels) in scenes.items()
-    }
-    data = assemble(opened, split, statistics, table)
+    data = assemble(open_scenes(scenes, outlines), split, statistics, table)
     keys = {"training": cache.key, "code": cache.parts["code"], "seed": seed}
     work = cache.work
     made = work / "made"
@@ -240,6 +228,31 @@ def _fit(
             shutil.copy2(path, result / path.name)
         if outputs.logs is not None and outputs.logs.is_dir():
             shutil.copytree(outputs.logs, result / _LOGS)
+
+
+def open_scenes(
+    scenes: Mapping[str, tuple[str | os.PathLike[str], str | os.PathLike[str]]],
+    outlines: Mapping[str, str | os.PathLike[str]] | None = None,
+) -> dict[str, Scene]:
+    """Open what is learned from.
+
+    Args:
+        scenes: Scene name -> (manifest of the cube, manifest of the labels).
+        outlines: Scene name -> manifest of its outlines, where there are any.
+    """
+    from nadir.raster.cube import open_cube
+    from nadir.raster.labels import open_labels
+    from nadir.segmentation.outlines import OutlineStore
+
+    traced = outlines or {}
+    return {
+        name: Scene(
+            open_cube(cube),
+            open_labels(labels),
+            OutlineStore(traced[name]) if name in traced else None,
+        )
+        for name, (cube, labels) in scenes.items()
+    }
 
 
 def check_training(train: TrainConfig, table: ClassTable) -> None:

@@ -1,0 +1,172 @@
+"""Networks of the libraries by name, several dates by attention, weights by name."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import torch
+
+from nadir.config.encoders import model_faults
+from nadir.config.experiments import LibraryNetwork, UNet, UNetTwoEncoders
+from nadir.errors import InputError
+from nadir.learn.encoders import build_encoder
+from nadir.segmentation.models.dates import HEADS
+from nadir.segmentation.models.registry import NETWORKS, build_model
+
+ZOO = {
+    "unetplusplus": LibraryNetwork(name="unetplusplus", encoder="resnet18", width=16),
+    "deeplabv3plus": LibraryNetwork(name="deeplabv3plus", encoder="resnet18", width=16),
+    "fpn": LibraryNetwork(name="fpn", encoder="resnet18", width=16),
+    "upernet": LibraryNetwork(name="upernet", encoder="resnet18", width=16),
+    "segformer": LibraryNetwork(name="segformer", encoder="mit_b0", width=16),
+    "dpt": LibraryNetwork(name="dpt", encoder="tu-vit_tiny_patch16_224", width=16),
+    "unet_two_encoders": UNetTwoEncoders(encoders=("mit_b0", "resnet18")),
+}
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_any_bands_dates_and_size(name):
+    model = build_model(ZOO[name], 10, 5, dates=2).eval()
+    with torch.inference_mode():
+        assert model(torch.randn(1, 10, 40, 70)).shape == (1, 5, 40, 70)
+
+
+def test_every_name_of_the_configuration_is_a_network():
+    names = LibraryNetwork.model_fields["name"].annotation.__args__
+    assert set(names) <= set(NETWORKS) and set(ZOO) <= set(NETWORKS)
+
+
+def _attending(seed=0):
+    torch.manual_seed(seed)
+    cfg = UNet(encoder="resnet18", decoder_channels=(16, 8, 8), dates="attention")
+    return build_model(cfg, 9, 4, dates=3, bands=("a", "b", "c")).eval()
+
+
+def test_what_a_missing_date_would_show_changes_nothing():
+    model = _attending()
+    values = torch.randn(1, 9, 32, 32)
+    values[:, 3:6] = 0
+    with torch.inference_mode():
+        answer = model(values)
+        encoder = model.network.encoder
+        single = encoder.encoder(values.reshape(3, 3, 32, 32))
+        features = encoder(values)
+    # Only dates 0 and 2 are in the mean: it lies between their features.
+    for own, mean in zip(single[1:], features[1:], strict=True):
+        low = torch.minimum(own[0], own[2]) - 1e-4
+        high = torch.maximum(own[0], own[2]) + 1e-4
+        assert ((mean[0] >= low) & (mean[0] <= high)).all()
+    assert answer.isfinite().all()
+
+
+def test_one_date_left_gives_its_own_features_and_none_gives_numbers():
+    model = _attending()
+    values = torch.zeros(1, 9, 32, 32)
+    with torch.inference_mode():
+        assert model(values).isfinite().all()
+        values[:, 6:] = torch.randn(1, 3, 32, 32)
+        encoder = model.network.encoder
+        own = encoder.encoder(values[:, 6:])
+        for alone, mean in zip(own[1:], encoder(values)[1:], strict=True):
+            torch.testing.assert_close(mean, alone, atol=1e-3, rtol=1e-3)
+
+
+def test_a_local_cloud_leaves_other_places_to_all_dates():
+    model = _attending()
+    encoder = model.network.encoder
+    votes = torch.zeros(3, HEADS, 4, 4)
+    valid = torch.ones(3, 1, 32, 32)
+    valid[1, :, :16] = 0
+    feature = torch.tensor([1.0, 2.0, 6.0]).reshape(3, 1, 1, 1).expand(3, 8, 16, 16)
+    with torch.inference_mode():
+        mean = encoder._mean(feature, votes, valid, 2)
+    torch.testing.assert_close(mean[0, :, :8], torch.full((8, 8, 16), 3.5), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(mean[0, :, 8:], torch.full((8, 8, 16), 3.0), atol=1e-4, rtol=1e-4)
+
+
+def test_attention_is_learnt():
+    model = _attending().train()
+    model(torch.randn(2, 9, 32, 32)).square().mean().backward()
+    encoder = model.network.encoder
+    for parameter in (encoder.place, encoder.query, encoder.keys.weight):
+        assert parameter.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("cfg", "key"),
+    [
+        (LibraryNetwork(name="dpt", encoder="resnet18"), "encoder"),
+        (LibraryNetwork(name="unetplusplus", encoder="mit_b0"), "encoder"),
+        (LibraryNetwork(name="deeplabv3plus", encoder="mit_b0"), "encoder"),
+        (LibraryNetwork(name="fpn", encoder="resnet81"), "encoder"),
+        (LibraryNetwork(name="dpt", encoder="tu-vit_tiny_patch16_224", dates="attention"), "dates"),
+        (UNetTwoEncoders(encoders=("mit_b0", "resnet81")), "encoders"),
+        (UNet(weights="torchgeos:x"), "weights"),
+    ],
+)
+def test_what_does_not_go_together_is_told(cfg, key):
+    assert [fault.key for fault in model_faults(cfg)] == [key]
+
+
+def _fake_torchgeo(monkeypatch, bands, fails=False):
+    """A torchgeo that knows one set of weights, of an encoder for `bands`."""
+    encoder = build_encoder("resnet18", None, len(bands))
+
+    def state(progress):
+        if fails:
+            raise OSError("no network")
+        return {**encoder.state_dict(), "fc.weight": torch.zeros(3, 512)}
+
+    def get_weight(name):
+        if name != "ResNet18_Weights.SENTINEL2":
+            raise ValueError(name)
+        return SimpleNamespace(get_state_dict=state, meta={"bands": bands})
+
+    package, models = ModuleType("torchgeo"), ModuleType("torchgeo.models")
+    models.get_weight = get_weight
+    monkeypatch.setitem(sys.modules, "torchgeo", package)
+    monkeypatch.setitem(sys.modules, "torchgeo.models", models)
+    return encoder
+
+
+GEO = "torchgeo:ResNet18_Weights.SENTINEL2"
+
+
+def test_weights_of_torchgeo_are_taken_band_by_band(monkeypatch):
+    given = _fake_torchgeo(monkeypatch, ["B02", "B03", "B04", "B08"])
+    found = build_encoder("resnet18", GEO, 4, bands=("B08", "B02", "B08", "B02"))
+    expected = given.conv1.weight[:, [3, 0, 3, 0]]
+    assert torch.equal(found.conv1.weight, expected)
+    assert torch.equal(found.layer1[0].conv1.weight, given.layer1[0].conv1.weight)
+    other = build_encoder("resnet18", GEO, 2, bands=("x", "y"))
+    torch.testing.assert_close(other.conv1.weight, given.conv1.weight[:, :2] * 2)
+
+
+@pytest.mark.parametrize(
+    ("weights", "fails", "match"),
+    [(GEO, True, "cannot be fetched"), ("torchgeo:Else.X", False, "knows no weights")],
+)
+def test_faults_of_torchgeo_have_remedies(monkeypatch, weights, fails, match):
+    _fake_torchgeo(monkeypatch, ["B02"], fails)
+    with pytest.raises(InputError, match=match):
+        build_encoder("resnet18", weights, 2)
+
+
+def test_without_torchgeo_its_weights_are_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchgeo", None)
+    monkeypatch.setitem(sys.modules, "torchgeo.models", None)
+    with pytest.raises(InputError, match="not installed"):
+        build_encoder("resnet18", GEO, 2)
+
+
+def test_dpt_without_a_network_has_one_clear_remedy(monkeypatch):
+    import segmentation_models_pytorch as smp
+
+    def offline(encoder_weights, **options):
+        raise OSError("no network")
+
+    monkeypatch.setattr(smp, "DPT", offline)
+    with pytest.raises(InputError, match="cannot be fetched"):
+        build_model(ZOO["dpt"].model_copy(update={"weights": "imagenet"}), 3, 2)
