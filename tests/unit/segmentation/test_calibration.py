@@ -126,12 +126,15 @@ def test_layers_say_what_the_sample_says(method):
     total[:5] = np.rint(np.moveaxis(p, -1, 0) * ONE)
     total[5] = 1
     total[5, 0, :4] = 0
-    own = Calibration(1.7, 0.62, method, 0.9, True)
+    total[5, 5:8] = 2
+    total[5, 8:] = 3  # more dates than any that was fitted
+    own = Calibration((9.0, 1.7, 0.6), 0.62, method, 0.9, True)
     made = CalibratedLayers(own, 5)(total, 100, 40)
-    flat = tempered(total[:5].reshape(5, -1).T / ONE, 1.7)
+    dates = total[5].ravel()
+    flat = tempered(total[:5].reshape(5, -1).T / ONE, np.where(dates <= 1, 1.7, 0.6))
     y, x = (part.ravel() for part in np.mgrid[100:112, 40:49])
     inside = members(flat, 0.62, method, pixel_draws(y, x), at_least_one=True)
-    valid = total[5].ravel() == 1
+    valid = dates > 0
     bits = (inside.astype(int) << np.arange(5)).sum(1)
     assert (made["sets"].ravel() == np.where(valid, bits, 0)).all()
     assert (made["set_size"].ravel() == np.where(valid, inside.sum(1), 255)).all()
@@ -143,21 +146,23 @@ def test_layers_say_what_the_sample_says(method):
 
 def test_too_many_classes_for_the_bits():
     with pytest.raises(InputError, match="bits"):
-        CalibratedLayers(Calibration(1, 1, "lac", 0.9, True), 33)
-    assert CalibratedLayers(Calibration(1, 1, "lac", 0.9, True), 17).layers["sets"] == "uint32"
+        CalibratedLayers(Calibration((1, 1), 1, "lac", 0.9, True), 33)
+    assert CalibratedLayers(Calibration((1, 1), 1, "lac", 0.9, True), 17).layers["sets"] == "uint32"
 
 
 def test_fit_and_judge(tmp_path):
-    _, given, truth, draws = honest(40_000, 4, 9, 2.0)
+    p, given, truth, draws = honest(40_000, 4, 9, 2.0)
+    dates = np.arange(40_000) % 4 // 3 + 1  # a quarter is seen twice, and was sharpened less
+    given = np.where(dates[:, None] == 2, tempered(p, 1 / 1.3), given)
     block = np.arange(40_000) // 400
     fit, new = (
-        Sample(given[part].astype(np.float32), truth[part], block[part], draws[part])
+        Sample(given[part].astype(np.float32), truth[part], block[part], draws[part], dates[part])
         for part in (slice(0, 20_000), slice(20_000, None))
     )
     cfg = CalibrationConfig(conformal=ConformalConfig(at_least_one=False))
     facts = fit_calibration(fit, cfg, 64)
-    assert facts["temperature"] == pytest.approx(2.0, rel=0.05)
-    assert facts["before"]["ece"] > 0.1 > 0.02 > facts["after"]["ece"]
+    assert facts["temperatures"][1:] == pytest.approx([2.0, 1.3], rel=0.08)
+    assert facts["before"]["ece"] > 0.08 > 0.02 > facts["after"]["ece"]
     levels = list(facts["conformal"]["thresholds"].values())
     assert levels == sorted(levels) and facts["conformal"]["blocks"] == 50
     (tmp_path / "calibration.json").write_text(json.dumps(facts))

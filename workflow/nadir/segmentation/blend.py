@@ -27,9 +27,9 @@ def add_window(
 
     Args:
         total: (K + 1, height, width) int32: fixed-point probabilities (`ONE` = 1) by class, and
-            last whether the pixel holds valid data (0 = no).
+            last on how many dates the pixel holds valid data (0 = none).
         probabilities: (K, h, w) float32 in [0, 1].
-        valid: (h, w) bool: whether the image is valid on any date.
+        valid: (h, w) integers: on how many dates the image is valid; or bool, whether on any.
         rows: (n,) float64: the window's weights along rows; n <= h are inside the scene.
         columns: (m,) float64: the same along columns; m <= w.
         y: Row of the window's first pixel in `total`.
@@ -50,8 +50,7 @@ def add_window(
                 total[k, y + i, x + j] += np.int32(value * ONE + 0.5)
     for i in range(rows.shape[0]):
         for j in range(columns.shape[0]):
-            if valid[i, j]:
-                total[classes, y + i, x + j] = 1
+            total[classes, y + i, x + j] = max(total[classes, y + i, x + j], np.int32(valid[i, j]))
     return fine
 
 

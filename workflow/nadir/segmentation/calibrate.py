@@ -16,11 +16,14 @@ from nadir.segmentation.reliability import fit_temperature, probability_scores, 
 
 log = logging.getLogger(__name__)
 
+LEAST_PIXELS = 2000
+"""Least pixels that a temperature of their own is fitted to."""
+
 
 def fit_calibration(sample: Sample, cfg: CalibrationConfig, side: int) -> dict[str, Any]:
-    """Fit temperature and thresholds of class sets.
+    """Fit temperatures and thresholds of class sets.
 
-    Both come from the same pixels; one parameter spoils the promise of the sets by less than its
+    Both come from the same pixels; so few parameters spoil the promise of the sets by less than its
     third digit.
 
     Args:
@@ -29,14 +32,15 @@ def fit_calibration(sample: Sample, cfg: CalibrationConfig, side: int) -> dict[s
         side: Side of the sample's blocks, in pixels.
 
     Returns:
-        Content of `calibration.json`: `temperature`, `pixels`, scores `before` and `after`
-        (`reliability.probability_scores`), and `conformal`: `method`, `coverage`,
+        Content of `calibration.json`: `temperatures` (by number of valid dates, from 0),
+        `pixels`, scores `before` and `after` (`reliability.probability_scores`), and
+        `conformal`: `method`, `coverage`,
         `exchangeable`, `at_least_one`, `threshold`, `thresholds` (coverage -> threshold),
         `blocks`, `block` (their side) and `unbounded` (whether there were too few blocks, so
         that sets hold every class).
     """
-    temperature = fit_temperature(sample.probabilities, sample.truth)
-    after = tempered(sample.probabilities, temperature)
+    temperatures = fit_temperatures(sample)
+    after = tempered(sample.probabilities, np.array(temperatures)[sample.dates])
     conformal = cfg.conformal
     scores = true_scores(after, sample.truth, conformal.method, sample.draws)
     found = thresholds(scores, sample.block, conformal)
@@ -49,7 +53,7 @@ def fit_calibration(sample: Sample, cfg: CalibrationConfig, side: int) -> dict[s
             conformal.coverage,
         )
     facts = {
-        "temperature": temperature,
+        "temperatures": temperatures,
         "pixels": len(sample.truth),
         "before": probability_scores(sample.probabilities, sample.truth, cfg.bins),
         "after": probability_scores(after, sample.truth, cfg.bins),
@@ -63,13 +67,30 @@ def fit_calibration(sample: Sample, cfg: CalibrationConfig, side: int) -> dict[s
         },
     }
     log.info(
-        "temperature %.3f; ECE %.4f -> %.4f over %d pixels",
-        temperature,
+        "temperature %s; ECE %.4f -> %.4f over %d pixels",
+        ", ".join(f"{value:.3f}" for value in temperatures),
         facts["before"]["ece"],
         facts["after"]["ece"],
         facts["pixels"],
     )
     return facts
+
+
+def fit_temperatures(sample: Sample) -> list[float]:
+    """Return the temperature for each number of valid dates, from 0 to the most in the sample.
+
+    A model that misses a date is unsure in another way than one that sees all. Numbers of dates
+    with too few pixels take the temperature of all pixels together.
+    """
+    pooled = fit_temperature(sample.probabilities, sample.truth)
+    found = []
+    for count in range(int(sample.dates.max()) + 1):
+        mine = sample.dates == count
+        enough = LEAST_PIXELS <= mine.sum() < len(mine)
+        found.append(
+            fit_temperature(sample.probabilities[mine], sample.truth[mine]) if enough else pooled
+        )
+    return found
 
 
 def judge_calibration(
@@ -85,7 +106,7 @@ def judge_calibration(
     Returns:
         Scores `before` and `after`, and `sets` (see `judge_sets`).
     """
-    after = tempered(sample.probabilities, calibration.temperature)
+    after = tempered(sample.probabilities, calibration.heat(sample.dates))
     return {
         "before": probability_scores(sample.probabilities, sample.truth, cfg.bins),
         "after": probability_scores(after, sample.truth, cfg.bins),

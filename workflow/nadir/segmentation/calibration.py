@@ -28,18 +28,23 @@ class Calibration:
     """A fitted calibration.
 
     Attributes:
-        temperature: Of the blended probabilities.
+        temperatures: Of the blended probabilities, by the number of dates on which a pixel is
+            valid, from 0; the last holds for more.
         threshold: Greatest score of a class in a set.
         method: `lac` or `aps`.
         coverage: The promise.
         at_least_one: Whether every set holds the most probable class.
     """
 
-    temperature: float
+    temperatures: tuple[float, ...]
     threshold: float
     method: str
     coverage: float
     at_least_one: bool
+
+    def heat(self, dates: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return the temperature of pixels that are valid on so many dates."""
+        return np.array(self.temperatures)[np.minimum(dates, len(self.temperatures) - 1)]
 
     def parts(self) -> dict[str, Any]:
         """Return what depends on it, ready for JSON."""
@@ -57,7 +62,7 @@ def read_calibration(path: str | os.PathLike[str]) -> Calibration:
         facts = json.loads(Path(path).read_text())
         conformal = facts["conformal"]
         return Calibration(
-            temperature=float(facts["temperature"]),
+            temperatures=tuple(float(value) for value in facts["temperatures"]),
             threshold=float(conformal["threshold"]),
             method=str(conformal["method"]),
             coverage=float(conformal["coverage"]),
@@ -110,7 +115,7 @@ class CalibratedLayers:
         own = self.calibration
         _read_off(
             np.ascontiguousarray(total),
-            own.temperature,
+            np.array(own.temperatures),
             own.threshold,
             own.method == "aps",
             own.at_least_one,
@@ -123,7 +128,7 @@ class CalibratedLayers:
 @numba.njit(cache=True, nogil=True)
 def _read_off(
     total: Any,
-    temperature: float,
+    temperatures: Any,
     threshold: float,
     aps: bool,
     at_least_one: bool,
@@ -146,6 +151,7 @@ def _read_off(
             for k in range(1, classes):
                 if total[k, i, j] > total[best, i, j]:
                     best = k
+            temperature = temperatures[min(total[classes, i, j], len(temperatures) - 1)]
             _temper(total[:classes, i, j], temperature, best, p)
             spread = 0.0
             for k in range(classes):

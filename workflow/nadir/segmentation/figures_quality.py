@@ -28,7 +28,7 @@ def draw_calibration(facts: dict[str, Any], path: str | PathLike[str], title: st
 
     Args:
         facts: With `before` and `after` (`reliability.probability_scores`) and, perhaps,
-            `temperature`.
+            `temperatures`.
         path: The PNG to write.
         title: Heading.
 
@@ -46,8 +46,9 @@ def draw_calibration(facts: dict[str, Any], path: str | PathLike[str], title: st
         axes.set_title(f"{name[0].upper()}{name[1:]}: ECE {facts[key]['ece']:.3f}")
         axes.set_xlabel("confidence")
     figure.axes[0].set_ylabel("share of pixels that are right")
-    if "temperature" in facts:
-        title = f"{title}    temperature {facts['temperature']:.2f}"
+    if "temperatures" in facts:
+        shown = " / ".join(f"{value:.2f}" for value in facts["temperatures"][1:])
+        title = f"{title}    temperature {shown} by number of valid dates"
     figure.suptitle(title.strip(), x=0.01, ha="left", fontsize=11)
     save_png(figure, path)
 

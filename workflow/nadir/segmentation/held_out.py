@@ -49,12 +49,14 @@ class Sample:
         truth: (n,) int64, class id - 1.
         block: (n,) int64, number of each pixel's square.
         draws: (n,) in [0, 1), `conformal.pixel_draws` of the place.
+        dates: (n,) int64, on how many dates the pixel is valid.
     """
 
     probabilities: NDArray[np.float32]
     truth: NDArray[np.int64]
     block: NDArray[np.int64]
     draws: NDArray[np.float64]
+    dates: NDArray[np.int64]
 
     @property
     def blocks(self) -> int:
@@ -133,6 +135,7 @@ class _Collector:
                 truth[rows, columns].astype(np.int64) - 1,
                 ((rows + y) // self.side << 32) + (columns + x) // self.side,
                 draws[drawn],
+                total[-1, rows, columns].astype(np.int64),
             )
         )
         return {}
@@ -174,7 +177,7 @@ def sample_of(
                 predict_into(mosaic, touched, predictor, cfg, progress=progress)
             finally:
                 mosaic.close()
-        parts += [(*part[:2], part[2] + (number << 58), part[3]) for part in collector.parts]
+        parts += [(*part[:2], part[2] + (number << 58), *part[3:]) for part in collector.parts]
     joined = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else []
     if not joined or not len(joined[1]):
         raise InputError(
@@ -183,7 +186,7 @@ def sample_of(
             "Give the split more tiles, or see that labels cover them.",
         )
     _, numbers = np.unique(joined[2], return_inverse=True)
-    return Sample(joined[0], joined[1], numbers.reshape(-1), joined[3])
+    return Sample(joined[0], joined[1], numbers.reshape(-1), joined[3], joined[4])
 
 
 def _covered(scene: HeldOutScene) -> int:

@@ -17,7 +17,9 @@ HOTTEST = 20.0
 """Greatest temperature that is tried; its inverse is the least."""
 
 
-def tempered(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
+def tempered(
+    probabilities: NDArray[np.floating], temperature: float | NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Return probabilities at a temperature: above 1 less sure of themselves, below 1 more.
 
     Softmax of logits / T is the same as p^(1/T), made to add up to 1; so a blended map, a forest
@@ -25,12 +27,14 @@ def tempered(probabilities: NDArray[np.floating], temperature: float) -> NDArray
 
     Args:
         probabilities: (n, K) in 0..1.
-        temperature: Greater than 0.
+        temperature: Greater than 0; one, or one a row, (n,).
 
     Returns:
         (n, K), rows add up to 1; the order of classes never changes.
     """
-    logs = np.log(np.maximum(np.asarray(probabilities, np.float64), LEAST)) / temperature
+    heat = np.asarray(temperature, np.float64)
+    logs = np.log(np.maximum(np.asarray(probabilities, np.float64), LEAST))
+    logs /= heat[:, None] if heat.ndim else heat
     logs -= logs.max(axis=1, keepdims=True)
     powers = np.exp(logs)
     return powers / powers.sum(axis=1, keepdims=True)

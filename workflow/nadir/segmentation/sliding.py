@@ -174,7 +174,7 @@ def _predict_row(
         if batch.places:
             answers = model(_filled(batch.raw, batch_size), _filled(batch.valid, batch_size))
             for place, answer, mask in zip(batch.places, answers, batch.valid, strict=False):
-                block_row.add(place, answer, mask.any(0))
+                block_row.add(place, answer, mask.sum(0, dtype=np.uint16))
         bar.update(batch.passed)
     block_row.finish()
 
@@ -231,9 +231,9 @@ class _BlockRow:
         self,
         place: tuple[int, int, int],
         probabilities: NDArray[np.float32],
-        valid: NDArray[np.bool_],
+        valid: NDArray[np.uint16],
     ) -> None:
-        """Add one window."""
+        """Add one window; `valid` says on how many dates each pixel is."""
         block_number, i, j = place
         while self.current < block_number:
             self._close()
