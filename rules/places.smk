@@ -129,7 +129,12 @@ def proposals_of(wildcards):
 
 def retrieval_products():
     """What `all` means for retrieval."""
-    names = ["metrics.json", "submission.zip", "model/item.json", "gallery/gallery.json"]
+    names = [
+        "metrics.json",
+        "submission.zip",
+        "model/item.json",
+        "gallery/gallery.json",
+    ]
     names += [f"{name}.png" for name in PLACE_FIGURES.values()]
     targets = [f"results/retrieval/{name}/images.parquet" for name in PLACES]
     for folder in retrieval_folders():
