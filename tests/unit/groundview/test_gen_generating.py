@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -188,16 +189,22 @@ def test_a_line_that_leaves_the_picture_is_refused(tmp_path, model):
         generate_path(model, tmp_path / "path.npz", cfg)
 
 
-@pytest.mark.slow
-def test_the_ground_of_a_world_is_that_of_its_photos():
+def test_the_ground_of_a_world_lies_around_the_position(monkeypatch):
+    asked = []
+
+    def rendered(world, epoch, x, y, width, height, step):
+        asked.append((x, y, width, height, step))
+        return SimpleNamespace(rgb=np.full((height, width, 3), 7, np.uint8))
+
+    monkeypatch.setattr("nadir.groundview.path.render_aerial", rendered)
     world = WorldConfig(width_km=2.0, height_km=2.0)
     ground = WorldGround(world, ViewsConfig(), 24, 48.0)
     back = transformer(world.crs, "OGC:CRS84")
-    inside = back.transform(world.origin[0] + 900, world.origin[1] - 800)
-    crop = ground.crop(*inside)
-    assert crop is not None and crop.shape == (3, 24, 24) and crop.std() > 1
-    edge = back.transform(world.origin[0] + 10, world.origin[1] - 800)
-    assert ground.crop(*edge) is None
+    crop = ground.crop(*back.transform(world.origin[0] + 900, world.origin[1] - 800))
+    assert crop is not None and crop.shape == (3, 24, 24)
+    assert asked[0] == pytest.approx((876.0, 776.0, 24, 24, 2.0), abs=1e-3)
+    assert ground.crop(*back.transform(world.origin[0] + 10, world.origin[1] - 800)) is None
+    assert len(asked) == 1
 
 
 class _Options:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from nadir.config.groundview_experiments import ViewExperiment
+from nadir.config.groundview_job import ViewExperiment
 from nadir.config.groundview_recipes import GROUNDVIEW_RECIPES
 
 

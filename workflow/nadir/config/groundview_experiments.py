@@ -6,9 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nadir.config.base import ConfigModel, Name
+from nadir.config.base import ConfigModel
 from nadir.config.experiments import OptimizerConfig, SchedulerConfig
-from nadir.config.groundview_evaluate import ViewEvaluateConfig
 
 ViewLoss = Literal["mse", "ssim", "custom", "coarse"]
 """A distance between pictures by name: see `nadir.groundview.image_losses`."""
@@ -235,22 +234,3 @@ class PathConfig(ConfigModel):
     """Views along it, at equal distances; each looks along the line."""
     seed: int = Field(default=0, ge=0)
     """Seed of the noise, which is the same for all views."""
-
-
-class ViewExperiment(ConfigModel):
-    """One generator on one or more sets of pairs."""
-
-    datasets: tuple[Name, ...] = Field(min_length=1)
-    """Names of the datasets that it is trained and judged on."""
-    recipe: str | None = None
-    """A named recipe whose values stand where this experiment says nothing."""
-    model: GeneratorConfig = Flow()
-    """The generator."""
-    train: ViewTrain = ViewTrain()
-    """Training."""
-    generate: GenerateConfig = GenerateConfig()
-    """What is generated with it."""
-    evaluate: ViewEvaluateConfig = ViewEvaluateConfig()
-    """How that is scored."""
-    path: PathConfig | None = None
-    """A line over the map to generate views along; null: none."""
