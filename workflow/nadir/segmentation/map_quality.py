@@ -130,8 +130,14 @@ def _windows(
         for y in range(0, rows, step):
             for x in range(0, columns, step):
                 height, width = min(step, rows - y), min(step, columns - x)
-                window = Window(x - halo, y - halo, width + 2 * halo, height + 2 * halo)
-                near = dataset.read(1, window=window, boundless=True, fill_value=0)
+                top, left = max(y - halo, 0), max(x - halo, 0)
+                bottom, right = min(y + height + halo, rows), min(x + width + halo, columns)
+                read = dataset.read(1, window=Window(left, top, right - left, bottom - top))
+                beyond = (
+                    (top - y + halo, y + height + halo - bottom),
+                    (left - x + halo, x + width + halo - right),
+                )
+                near = np.pad(read, beyond)
                 if near.max() > classes.count:
                     raise InputError(
                         scene.map,
