@@ -52,7 +52,7 @@ def fit_calibration(sample: Sample, cfg: CalibrationConfig, side: int) -> dict[s
             sample.blocks,
             conformal.coverage,
         )
-    facts = {
+    facts: dict[str, Any] = {
         "temperatures": temperatures,
         "pixels": len(sample.truth),
         "before": probability_scores(sample.probabilities, sample.truth, cfg.bins),

@@ -189,7 +189,7 @@ def _rows(
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     for at, value in zip(place, values, strict=True):
-        axes.text(value, at, " " + form.format(value), va="center", fontsize=7.5)
+        axes.text(value, float(at), " " + form.format(value), va="center", fontsize=7.5)
 
 
 def _groups(axes: Axes, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:

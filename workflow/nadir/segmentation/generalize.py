@@ -69,9 +69,7 @@ def _majority(ids: NDArray[np.uint8], radius: int, result: NDArray[np.uint8]) ->
     """Slide a square along each row, with one count a class."""
     height, width = ids.shape
     count = np.zeros(256, np.int64)
-    highest = 0
-    for value in ids.ravel():
-        highest = max(highest, value)
+    highest = int(ids.max()) if ids.size else 0
     for i in range(height):
         top, bottom = max(0, i - radius), min(height, i + radius + 1)
         count[:] = 0

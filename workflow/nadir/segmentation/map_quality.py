@@ -194,8 +194,8 @@ def _judge(
             matrix = empty_confusion(found.band.shape[1])
             update_confusion(matrix, truth[here], mapped[here], asked[here])
             for i, j in np.argwhere(matrix).tolist():
-                row = (scene.name, y + top, x + left, side, i + 1, j + 1, int(matrix[i, j]))
-                found.blocks.append(row)
+                counted = (i + 1, j + 1, int(matrix[i, j]))
+                found.blocks.append((scene.name, y + top, x + left, side, *counted))
 
 
 def near_border(ids: NDArray[np.uint8], reach: int) -> NDArray[np.bool_]:
@@ -263,15 +263,13 @@ def grouped_scores(
 def block_rows(places: pd.DataFrame, matrices: NDArray[np.int64]) -> list[dict[str, Any]]:
     """Return place, `pixels`, `accuracy` and `miou` of each block, and its commonest error."""
     rows = []
-    for place, matrix in zip(places.itertuples(index=False), matrices, strict=True):
+    for place, matrix in zip(places.to_dict("records"), matrices, strict=True):
         wrong = matrix - np.diag(np.diag(matrix))
         truth, predicted = np.unravel_index(int(wrong.argmax()), wrong.shape)
         rows.append(
             {
-                "scene": str(place.scene),
-                "y": int(place.y),
-                "x": int(place.x),
-                "size": int(place.size),
+                "scene": str(place["scene"]),
+                **{key: int(place[key]) for key in ("y", "x", "size")},
                 "pixels": int(matrix.sum()),
                 "accuracy": accuracy(matrix),
                 "miou": macro_mean(iou(matrix)),

@@ -126,14 +126,15 @@ def scene_areas(
     grid = scene.labels.grid
     pixel = float(abs(np.linalg.det(pixel_ground(grid)))) / 1e4 if grid.crs else 1.0
     mapped = found.mapped[scene.name]
+    strata = np.asarray(mapped * pixel, np.float64)
     if cfg.design == "blocks":
         _, matrices = matrices_of(table[table["scene"] == scene.name], classes.count)
         counts = matrices.transpose(0, 2, 1)  # strata are the map's classes
         share = min(counts.sum() / max(mapped.sum(), 1), 0.999)
-        estimate = block_areas(counts, mapped * pixel, cfg.level, float(share))
+        estimate = block_areas(counts, strata, cfg.level, float(share))
     else:
         counts = stratified_sample(scene, classes.count, cfg, seed)
-        estimate = robust_areas(counts, mapped * pixel, cfg.level)
+        estimate = robust_areas(counts, strata, cfg.level)
     return {
         "unit": "ha" if grid.crs else "px",
         "design": cfg.design,
@@ -141,7 +142,7 @@ def scene_areas(
         "degrees": None if np.isinf(estimate.degrees) else estimate.degrees,
         "sampled": int(counts.sum()),
         "unseen": [classes.names[number + 1] for number in estimate.unseen],
-        "classes": _with_mapped(estimate, mapped * pixel, classes.names[1:]),
+        "classes": _with_mapped(estimate, strata, classes.names[1:]),
     }
 
 
