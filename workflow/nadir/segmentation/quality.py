@@ -56,8 +56,8 @@ def judge_quality(
 
     Returns:
         Content of `quality.json`: `classes`, `split`, `block` (side), `blocks` (their number),
-        `scores` (`confusion.summary`), `confusion`, `boundary` (width, iou, miou), `distance` and `purity`
-        (rows of `grouped_scores`), `places` (rows of `block_rows`), `worst` (the same of the
+        `scores` (`confusion.summary`), `confusion`, `boundary` (width, iou, miou), `distance` and
+        `purity` (rows of `grouped_scores`), `places` (rows of `block_rows`), `worst` (the same of the
         worst blocks), `areas` (scene -> see `scene_areas`) and `probability`; and the table of
         blocks (`map_quality.BLOCK_COLUMNS`).
 
