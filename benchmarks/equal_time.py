@@ -1,4 +1,4 @@
-"""What benchmarks of segmentation recipes share: equal training time, through the whole graph."""
+"""What benchmarks of recipes share: equal training time, through the whole graph."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
+from nadir.config.recipes import merge
 from nadir.provenance.atomic import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
+
+_COMMON = ("judge", "closing")  # what all experiments of a job share
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,13 @@ class Comparison:
     """Recipes side by side on one dataset.
 
     Attributes:
-        job: `landcover` or `buildings`.
+        job: `landcover`, `buildings` or `groundview`.
         file: Configuration that has the dataset (and the world that it may be of).
         dataset: Its name.
         experiments: Recipe -> an experiment's section, without its dataset.
         seconds: Computing seconds of each training, as `max_seconds` counts them.
         seeds: Seeds of each recipe.
+        changes: Values over those of the dataset.
     """
 
     job: str
@@ -40,6 +44,7 @@ class Comparison:
     experiments: dict[str, dict[str, Any]]
     seconds: float
     seeds: Sequence[int]
+    changes: dict[str, Any] = field(default_factory=dict)
 
     def names(self) -> list[tuple[str, int, str]]:
         """Return recipe, seed and name of each experiment."""
@@ -48,11 +53,12 @@ class Comparison:
     def configuration(self) -> dict[str, Any]:
         """Return a configuration with one experiment a recipe and seed."""
         given = yaml.safe_load((ROOT / self.file).read_text(encoding="utf-8"))
-        dataset = given[self.job]["datasets"][self.dataset]
+        dataset = merge(given[self.job]["datasets"][self.dataset], self.changes)
         split = dataset.get("split", {})
         if "file" in split:
             split["file"] = str(ROOT / split["file"])
         section: dict[str, Any] = {"datasets": {self.dataset: dataset}, "experiments": {}}
+        section |= {key: given[self.job][key] for key in _COMMON if key in given[self.job]}
         for recipe, seed, name in self.names():
             own = self.experiments[recipe]
             train = {**own.get("train", {}), "seed": seed}

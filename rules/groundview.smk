@@ -246,6 +246,7 @@ rule train_judge:
         weights="results/groundview/{album}/judge/model.safetensors",
         description="results/groundview/{album}/judge/model.yaml",
         card="results/groundview/{album}/judge/card.json",
+        history="results/groundview/{album}/judge/history.parquet",
     log:
         "results/logs/train_judge/{album}.log",
     benchmark:
