@@ -74,7 +74,7 @@ class Ensemble(Predictor):
     def _probabilities(
         self, raw: np.ndarray, valid: np.ndarray, gain: np.ndarray, bias: np.ndarray
     ) -> np.ndarray:
-        raise NotImplementedError("each member normalizes by its own statistics: use predict")
+        raise TypeError("each member normalizes by its own statistics: use predict")
 
 
 def load_models(
