@@ -16,8 +16,8 @@ from nadir.learn.learner import Batches, Learner
 from nadir.learn.optim import build_optimizer
 
 _SMOOTHING = 0.9  # share of the old mean loss that a step leaves
-_BROKEN = 3.0  # times the fall so far by which the loss has to rise for the test to end
-_ENDS = 0.1  # share of the steps at either end that are not looked at
+_BROKEN = 1.5  # times what it was at first, and the loss has blown up: the test ends
+_ENDS = 0.1  # share of the steps at the start that say little: their mean has just begun
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def find_rate(
     """Train a network for some steps, each with a higher learning rate than the one before.
 
     The range test of Smith (2017), with the steepest fall in the logarithm of the rate. It ends
-    early when the loss grows far beyond where it began to fall. The network is spoilt by it.
+    early when the loss grows far beyond where it began. The network is spoilt by it.
 
     Args:
         learner: The job's module; its optimizer and clipping are used.
@@ -90,8 +90,8 @@ def find_rate(
         if not math.isfinite(smooth[-1]):
             del losses[-1], smooth[-1]
             break
-        fallen = smooth[0] - min(smooth)
-        if smooth[-1] > smooth[0] + _BROKEN * max(fallen, 1e-3):
+        began = max(smooth[: 1 + int(_ENDS * steps)])
+        if number > _ENDS * steps and smooth[-1] > _BROKEN * began:
             break
     return trace_of(rates[: len(losses)], np.array(losses), np.array(smooth))
 
