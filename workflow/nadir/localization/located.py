@@ -11,9 +11,9 @@ import pandas as pd
 
 from nadir.localization.casefile import Case
 from nadir.localization.mosaic import PlacedPhoto, placed_photos, write_mosaic
-from nadir.localization.pictures import new_picture
 from nadir.localization.poses import aligned
 from nadir.provenance.atomic import write_json
+from nadir.raster.picture_cog import new_picture
 
 log = logging.getLogger(__name__)
 

@@ -27,12 +27,12 @@ from nadir.errors import InputError
 from nadir.localization.clouds import clear_weight
 from nadir.localization.gains import Thumbnail, compare_photos
 from nadir.localization.photos import poses_of
-from nadir.localization.pictures import new_picture
 from nadir.localization.pose import Pose, index_matrix
 from nadir.localization.turning import reduce
 from nadir.provenance.atomic import write_json
 from nadir.raster.blocks import run_blocks
 from nadir.raster.grid import Grid
+from nadir.raster.picture_cog import new_picture
 from nadir.raster.pictures import read_picture
 from nadir.raster.store import Block, blocks_of
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import rasterio
 
-from nadir.localization.pictures import new_picture
 from nadir.raster.grid import Grid
+from nadir.raster.picture_cog import new_picture
 
 GRID = Grid("EPSG:32631", (0.5, 0.0, 500000.0, 0.0, -0.5, 4700000.0), 700, 1100)
 
