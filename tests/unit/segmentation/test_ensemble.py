@@ -67,6 +67,15 @@ def test_an_ensemble_is_the_mean_of_its_members(tmp_path):
     assert not both.by_pixel and both.tile == 32
 
 
+def test_map_of_an_ensemble(tmp_path):
+    cube = noisy_cube()
+    members = [member(tmp_path / "a", gain=5.0), member(tmp_path / "b", gain=-1.0)]
+    predict_map(cube, Ensemble(members), CFG, tmp_path / "both.tif")
+    predict_map(cube, members[0], CFG, tmp_path / "one.tif", confidence_path=tmp_path / "c.tif")
+    with rasterio.open(tmp_path / "both.tif") as one, rasterio.open(tmp_path / "one.tif") as other:
+        assert (one.read(1) == other.read(1)).mean() > 0.99  # the surer member decides
+
+
 def test_members_of_other_bands_are_refused(tmp_path):
     one, other = member(tmp_path / "a"), member(tmp_path / "b", bands=["B03", "B02"])
     with pytest.raises(InputError, match="bands"):

@@ -52,10 +52,17 @@ class Ensemble(Predictor):
         """Whether every member looks at single pixels."""
         return all(member.by_pixel for member in self.members)
 
-    def check_scale(self, *sample: Any) -> None:
-        """See that a sample's reflectance is that of every member's training tiles."""
+    def check_scale(
+        self,
+        name: str | os.PathLike[str],
+        raw: np.ndarray,
+        valid: np.ndarray,
+        scale: Sequence[float],
+        offset: Sequence[float],
+    ) -> None:
+        """See that a sample's reflectance is of the order of every member's training tiles."""
         for member in self.members:
-            member.check_scale(*sample)
+            member.check_scale(name, raw, valid, scale, offset)
 
     def predict(
         self,
