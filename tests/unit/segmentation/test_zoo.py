@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -23,6 +24,7 @@ ZOO = {
     "segformer": LibraryNetwork(name="segformer", encoder="mit_b0", width=16),
     "dpt": LibraryNetwork(name="dpt", encoder="tu-vit_tiny_patch16_224", width=16),
     "unet_two_encoders": UNetTwoEncoders(encoders=("mit_b0", "resnet18")),
+    "windows": UNet(encoder="tu-swin_tiny_patch4_window7_224", decoder_channels=(16,) * 5),
 }
 
 
@@ -35,7 +37,39 @@ def test_any_bands_dates_and_size(name):
 
 def test_every_name_of_the_configuration_is_a_network():
     names = LibraryNetwork.model_fields["name"].annotation.__args__
-    assert set(names) <= set(NETWORKS) and set(ZOO) <= set(NETWORKS)
+    assert set(names) <= set(NETWORKS) and set(names) <= set(ZOO)
+
+
+@pytest.mark.slow
+def test_a_network_of_partitions_takes_any_size():
+    model = build_model(UNet(encoder="tu-maxvit_tiny_tf_224", decoder_channels=(16,) * 5), 6, 4)
+    assert model.multiple == 128
+    with torch.inference_mode():
+        assert model.eval()(torch.randn(1, 6, 64, 150)).shape == (1, 4, 64, 150)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["segformer", "dpt", "attention"])
+def test_what_is_exported_answers_alike_at_any_size(name):
+    from nadir.learn.export_onnx import onnx_bytes, run_onnx
+    from nadir.learn.export_program import run_program, trace
+    from nadir.learn.exportable import Port
+
+    attending = UNet(encoder="resnet18", decoder_channels=(16, 8, 8), dates="attention")
+    model = build_model(ZOO.get(name, attending), 6, 4, dates=2).eval()
+    dims = ("batch", "bands", "height", "width")
+    given = Port("values", dims, (-1, 6, -1, -1), "values")
+    result = Port("logits", dims, (-1, 4, -1, -1), "logits")
+    side = 2 * model.multiple
+    program, shape = trace(model, given, model.multiple, np.zeros((1, 6, side, side), np.float32))
+    assert shape == (-1, 6, -1, -1)
+    values = np.random.default_rng(0).normal(size=(3, 6, 3 * side, 2 * side)).astype(np.float32)
+    values[:, 3:, :20] = 0  # a cloud on the second date
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(values)).numpy()
+    np.testing.assert_allclose(run_program(program, values), expected, atol=1e-4)
+    answer = run_onnx(onnx_bytes(program, given, result), values)
+    np.testing.assert_allclose(answer, expected, atol=1e-3)
 
 
 def _attending(seed=0):
