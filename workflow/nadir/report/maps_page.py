@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -187,7 +188,7 @@ def _experiment(
     found = advice_of(one.facts)
     if found:
         parts += ["<h3>What to do next</h3>", '<ol class="next">']
-        parts += [f"<li>{escape(item.text)}{_button(item, one, scenes)}</li>" for item in found]
+        parts += [f"<li>{_prose(item.text)}{_button(item, one, scenes)}</li>" for item in found]
         parts.append("</ol>")
     parts += _classes(one, classes, number)
     for caption, address in one.figures.items():
@@ -197,6 +198,11 @@ def _experiment(
             "</details>"
         )
     return parts
+
+
+def _prose(text: str) -> str:
+    """Return a sentence as HTML, what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _button(item: Advice, one: Judged, scenes: Sequence[SceneLayers]) -> str:
