@@ -180,8 +180,8 @@ class RasterCrops:
         assert cfg.substrate is not None
         self._path, self._cfg = cfg.substrate, cfg
         self._raster = open_raster(cfg.substrate)
-        self._grid = Grid.of(self._raster)
-        if is_local(self._grid.crs):
+        self.grid = Grid.of(self._raster)
+        if is_local(self.grid.crs):
             raise InputError(cfg.substrate, "it has no CRS", "Give a georeferenced picture.")
         if self._raster.count not in (1, 3, 4) or self._raster.dtypes[0] != "uint8":
             problem = f"it has {self._raster.count} bands of {self._raster.dtypes[0]}"
@@ -195,21 +195,27 @@ class RasterCrops:
         """Return the crop of a photo; None where it reaches beyond the picture."""
         size = self._cfg.size_px
         at = photo["longitude"], photo["latitude"]
-        matrix = crop_matrix(self._grid, *at, size, self._cfg.resolution)
+        matrix = crop_matrix(self.grid, *at, size, self._cfg.resolution)
         if not np.isfinite(matrix).all():
             return None
         y, x, height, width = crop_window(matrix, size)
-        if y < 0 or x < 0 or y + height > self._grid.height or x + width > self._grid.width:
+        if y < 0 or x < 0 or y + height > self.grid.height or x + width > self.grid.width:
             return None
+        picture, valid = self.shown(y, x, height, width)
+        if valid.mean() < _LEAST_VALID:
+            return None
+        return _warped(picture, matrix, (y, x), size).transpose(2, 0, 1)
+
+    def shown(
+        self, y: int, x: int, height: int, width: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Return a window of the picture, uint8 (height, width, 3), and where it is valid."""
         window = Window(x, y, width, height)
         bands = (1, 2, 3) if self._raster.count >= 3 else (1, 1, 1)
         with read_faults(self._path):
             pixels = self._raster.read(bands, window=window, resampling=Resampling.nearest)
             valid = self._raster.dataset_mask(window=window) > 0
-        if valid.mean() < _LEAST_VALID:
-            return None
-        picture = np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
-        return _warped(picture, matrix, (y, x), size).transpose(2, 0, 1)
+        return np.ascontiguousarray(np.moveaxis(pixels, 0, -1)), valid
 
     def facts(self) -> dict[str, Any]:
         """Return that crops come from a picture."""
@@ -234,7 +240,7 @@ class CubeCrops:
 
     def crop(self, photo: dict[str, Any]) -> NDArray[np.uint8] | None:
         """Return the crop of a photo; None where it reaches beyond the scene, or is not valid."""
-        size, grid = self._cfg.size_px, self._cube.grid
+        size, grid = self._cfg.size_px, self.grid
         matrix = crop_matrix(
             grid, photo["longitude"], photo["latitude"], size, self._cfg.resolution
         )
@@ -243,14 +249,25 @@ class CubeCrops:
         y, x, height, width = crop_window(matrix, size)
         if y < 0 or x < 0 or y + height > grid.height or x + width > grid.width:
             return None
-        values, valid = self._read(y, x, height, width)
+        picture, valid = self.shown(y, x, height, width)
         if valid.mean() < _LEAST_VALID:
             return None
-        low, high = self._stretch
-        shown = np.clip((values - low) / (high - low), 0, 1) ** _GAMMA
-        picture = np.ascontiguousarray(np.moveaxis(shown, 0, -1))
         crop = np.rint(255 * _warped(picture, matrix, (y, x), size)).astype(np.uint8)
         return crop.transpose(2, 0, 1)
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the scene."""
+        return self._cube.grid
+
+    def shown(
+        self, y: int, x: int, height: int, width: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return a window as it is shown, float32 (height, width, 3) 0..1, and its validity."""
+        values, valid = self._read(y, x, height, width)
+        low, high = self._stretch
+        shown = np.clip((values - low) / (high - low), 0, 1) ** _GAMMA
+        return np.ascontiguousarray(np.moveaxis(shown, 0, -1)), valid
 
     def facts(self) -> dict[str, Any]:
         """Return the date, and the reflectances that became black and white."""

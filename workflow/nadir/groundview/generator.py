@@ -109,26 +109,38 @@ class Generator:
         self, crops: NDArray[np.uint8], headings: ArrayLike, latents: NDArray[np.float32]
     ) -> NDArray[np.uint8]:
         """Return views of places for given latents (n, samples, size), as `generate` does."""
+        n, samples, size = latents.shape
+        wide = self.condition(crops, headings).repeated(samples)
+        flat = torch.from_numpy(np.ascontiguousarray(latents.reshape(n * samples, size)))
+        made = [
+            self.paint(wide[start : start + _BATCH], flat[start : start + _BATCH])
+            for start in range(0, n * samples, _BATCH)
+        ]
+        shape = (n, samples, 3, self.image_px, self.image_px)
+        return np.concatenate(made).reshape(shape) if made else np.empty(shape, np.uint8)
+
+    def condition(self, crops: NDArray[np.uint8], headings: ArrayLike) -> Condition:
+        """Return what the network is told of places; see `generate`.
+
+        Raises:
+            InputError: When crops have another size than those of the training.
+        """
         if crops.ndim != 4 or crops.shape[1:] != (3, self.crop_px, self.crop_px):
             problem = (
                 f"crops of the shape {crops.shape} where the model knows {self.crop_px} pixels"
             )
             raise InputError("crops", problem, "Cut crops as those of the training.")
         given = np.asarray(headings, np.float32).reshape(len(crops))
-        condition = conditions(crops, given, self.cfg, self.frame)
-        n, samples, size = latents.shape
-        wide = condition.repeated(samples)
-        flat = torch.from_numpy(np.ascontiguousarray(latents.reshape(n * samples, size)))
-        made = [
-            pictures_of(self._run(wide[start : start + _BATCH], flat[start : start + _BATCH]))
-            for start in range(0, n * samples, _BATCH)
-        ]
-        shape = (n, samples, 3, self.image_px, self.image_px)
-        return np.concatenate(made).reshape(shape) if made else np.empty(shape, np.uint8)
+        return conditions(crops, given, self.cfg, self.frame)
 
     @torch.inference_mode()
-    def _run(self, condition: Condition, latents: torch.Tensor) -> torch.Tensor:
-        return self.network.views(condition.to(self.device), latents.to(self.device))
+    def paint(self, condition: Condition, latents: torch.Tensor) -> NDArray[np.uint8]:
+        """Return one view for each of n places and latents (n, size), in one call of the network.
+
+        Returns:
+            uint8 (n, 3, image_px, image_px).
+        """
+        return pictures_of(self.network.views(condition.to(self.device), latents.to(self.device)))
 
 
 def load_generator(folder: str | os.PathLike[str], device: torch.device | str = "cpu") -> Generator:
