@@ -31,7 +31,7 @@ from nadir.segmentation.map_quality import (
     matrices_of,
     near_border,
 )
-from nadir.segmentation.quality import judge_quality, stratified_sample
+from nadir.segmentation.quality import drawn_blocks, judge_quality, stratified_sample
 
 SHAPE = (60, 72)
 GRID = Grid("EPSG:32631", (10.0, 0.0, 5e5, 0.0, -10.0, 4e6), *SHAPE)
@@ -179,6 +179,16 @@ def test_document_and_pictures(scene, design, tmp_path):
     draw_areas(facts["areas"], TABLE, tmp_path / "a.png")
     draw_blocks({"home": scene.map}, facts["places"], TABLE, tmp_path / "b.png")
     assert all((tmp_path / f"{name}.png").stat().st_size > 5000 for name in "qab")
+
+
+def test_squares_of_one_block_of_the_split_are_one_draw():
+    places = pd.DataFrame({"y": [0, 0, 0, 64], "x": [0, 16, 64, 64], "size": 16})
+    matrices = np.arange(4)[:, None, None] + np.ones((4, 2, 2), int)
+    tiles = pd.DataFrame({"y": [0, 0], "x": [0, 64], "size": [32, 96], "block": ["a", "b"]})
+    found = drawn_blocks(places, matrices, tiles)
+    assert found[:, 0, 0].tolist() == [1 + 2, 3 + 4]
+    assert drawn_blocks(places, matrices, tiles.drop(columns="block")) is matrices
+    assert drawn_blocks(places, matrices, tiles.assign(block="")) is matrices
 
 
 def test_another_grid_is_refused(scene):
