@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import math
 from collections.abc import Sequence
@@ -166,7 +167,8 @@ def _from_torchgeo(
     """Return an encoder with weights that torchgeo knows by name, fitted to the bands."""
     asked = weights.removeprefix(TORCHGEO)
     try:
-        from torchgeo.models import get_weight
+        # By name, since it is an extra: whoever asks for its weights installs it.
+        get_weight = importlib.import_module("torchgeo.models").get_weight
     except ImportError as error:
         raise InputError(
             f"{where}.weights",
