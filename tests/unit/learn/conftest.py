@@ -85,10 +85,20 @@ def save_tiny(folder, seed=0):
     save_bundle(folder, {"task": "test"}, weights)
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Compute with one thread: others change the last digit, and earlier tests may have set any."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory):
     """Return the folder of an exported bundle; not to be changed."""
     folder = tmp_path_factory.mktemp("exported")
+    torch.set_num_threads(1)  # as in every test of this folder
     save_tiny(folder)
     export_bundle(open_tiny(folder))
     return folder
