@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Sequence
@@ -14,7 +13,6 @@ from fastapi import APIRouter, Request
 from fastapi import Path as InPath
 from fastapi.responses import Response
 from numpy.typing import NDArray
-from rasterio.crs import CRS
 
 from nadir.errors import InputError
 from nadir.raster.grid import Grid
@@ -23,9 +21,9 @@ from nadir.service.context import Context, context_of
 from nadir.service.examples import Examples, unknown
 from nadir.service.metrics import Counter, Registry
 from nadir.service.photos import open_photo, read_upload
-from nadir.service.pictures import PNG, picture
-from nadir.service.problems import Problem, documented
-from nadir.service.pyramid import TILE, Pyramid, encode_png
+from nadir.service.pictures import PNG
+from nadir.service.problems import documented
+from nadir.service.sheets import Index, Sheet
 
 _FORM = {
     "requestBody": {
@@ -60,7 +58,6 @@ _FORM = {
 }
 
 Name = Annotated[str, InPath(max_length=200, description="Name of a substrate.")]
-Index = Annotated[int, InPath(ge=0, le=1 << 24)]
 
 
 class Locator(Protocol):
@@ -107,7 +104,10 @@ class Localize:
             raise InputError(
                 "localize", "substrates need different names", "Give each substrate once."
             )
-        self.pyramids = {name: Pyramid(item.substrate) for name, item in self.locators.items()}
+        self.sheets = {
+            name: Sheet("substrate", name, item.substrate, item.grid)
+            for name, item in self.locators.items()
+        }
         self.examples = Examples(self.name, examples)
         self._answers: Counter | None = None
 
@@ -121,14 +121,14 @@ class Localize:
     def describe(self) -> dict[str, Any]:
         """Return the substrates and the examples."""
         return {
-            "substrates": [self._substrate(name) for name in self.locators],
+            "substrates": [sheet.describe() for sheet in self.sheets.values()],
             "examples": self.examples.names,
         }
 
     def close(self) -> None:
         """Close the substrates' files."""
-        for pyramid in self.pyramids.values():
-            pyramid.close()
+        for sheet in self.sheets.values():
+            sheet.close()
 
     def router(self) -> APIRouter:
         """Return its addresses."""
@@ -179,20 +179,11 @@ class Localize:
 
     async def preview(self, request: Request, name: Name) -> Response:
         """Return a picture of a whole substrate, no longer than 1024 pixels."""
-        pyramid = self.pyramids[self._locator(name).name]
-        return await picture(context_of(request), lambda: encode_png(pyramid.preview()))
+        return await self.sheets[self._locator(name).name].preview(request)
 
     async def tile(self, request: Request, name: Name, z: Index, x: Index, y: Index) -> Response:
         """Return a tile of 256 x 256 pixels; at the deepest level, the substrate's own pixels."""
-        pyramid = self.pyramids[self._locator(name).name]
-        if not pyramid.holds(z, x, y):
-            raise Problem(
-                404,
-                "no-tile",
-                f"substrate {name!r} has no tile {z}/{x}/{y}",
-                "Tiles span 256 * 2^(levels - z) pixels; /localize/substrates tells `levels`.",
-            )
-        return await picture(context_of(request), lambda: encode_png(pyramid.tile(z, x, y)))
+        return await self.sheets[self._locator(name).name].tile(request, z, x, y)
 
     def _locator(self, name: str | None) -> Locator:
         """Return the locator of a name, the first where there is none."""
@@ -210,33 +201,6 @@ class Localize:
                 Counter("nadir_localize_answers_total", "Photos located.", labels)
             )
         return self._answers
-
-    def _substrate(self, name: str) -> dict[str, Any]:
-        """Describe a substrate."""
-        locator, pyramid = self.locators[name], self.pyramids[name]
-        stat = os.stat(pyramid.path)
-        state = f"{pyramid.path}:{stat.st_mtime_ns}:{stat.st_size}"
-        return {
-            "name": name,
-            "width": pyramid.width,
-            "height": pyramid.height,
-            "tile": TILE,
-            "levels": pyramid.levels,
-            "grid": locator.grid.to_dict() if locator.grid else None,
-            "meters_per_pixel": _meters_per_pixel(locator.grid),
-            # Part of the tiles' addresses on the page, so that none outlives its raster in a cache.
-            "version": hashlib.sha256(state.encode()).hexdigest()[:12],
-        }
-
-
-def _meters_per_pixel(grid: Grid | None) -> float | None:
-    """Return the size of a pixel where the grid's system counts lengths, for a scale bar."""
-    if grid is None or not grid.crs:
-        return None
-    system = CRS.from_user_input(grid.crs)
-    if not system.is_projected:
-        return None
-    return float(grid.resolution[0] * system.linear_units_factor[1])
 
 
 def _locate(locator: Locator, data: bytes, max_pixels: int) -> LocalizeAnswer:
