@@ -80,6 +80,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="flat",
         help="how galleries are searched: flat is exact, the others are for millions (%(default)s)",
     )
+    parser.add_argument(
+        "--groundview",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FOLDER",
+        help="folder of a map that `nadir export-ground` made; may be given several times",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s)")
     parser.add_argument("--port", default=8000, type=int, help="port; 0 takes a free one")
     parser.add_argument(
@@ -189,18 +197,22 @@ def _capabilities(options: argparse.Namespace, held: ExitStack) -> list[Capabili
         held: Keeps the device of models as long as the service runs.
     """
     found: list[Capability] = []
-    place = _place(held) if options.bundles or options.retrieve else None
+    computes = options.bundles or options.retrieve or options.groundview
+    place = _place(held) if computes else None
     if options.bundles:
         found.append(_segment(options, place))
     if options.localize:
         found.append(Localize(_locators(options.localize), find_photos(options.examples)))
     if options.retrieve:
         found.append(_retrieve(options, place))
+    if options.groundview:
+        found.append(_groundview(options, place))
     if not found:
         raise InputError(
             "serve",
             "there is nothing to serve",
-            "Give a model's bundle, a localiser's folder (--localize) or a gallery (--retrieve).",
+            "Give a model's bundle, a localiser's folder (--localize), a gallery (--retrieve) or "
+            "a map to stand on (--groundview).",
         )
     return found
 
@@ -228,6 +240,14 @@ def _retrieve(options: argparse.Namespace, place: Any) -> Capability:
 
     galleries = load_galleries(options.retrieve, place, options.threads, options.retrieve_index)
     return Retrieve(galleries, find_photos(options.retrieve_examples))
+
+
+def _groundview(options: argparse.Namespace, place: Any) -> Capability:
+    """Load maps to stand on; only here is what they compute with imported."""
+    from nadir.service.grounds import load_grounds
+    from nadir.service.groundview import Groundview
+
+    return Groundview(load_grounds(options.groundview, place, options.threads))
 
 
 def state_folder(environment: Mapping[str, str] | None = None) -> Path:
