@@ -179,7 +179,7 @@ def closing_metrics(wildcards):
 
 def closing_dataset(folder):
     """What retrieval calls exported views: lists of pairs, satellite first."""
-    lists = {name: f"{name}.csv" for name in ("train", "validation", "test")}
+    lists = {name: f"{name}.csv" for name in ("train", "test")}
     return {
         "folder": folder,
         "layout": "lists",

@@ -6,7 +6,7 @@ from nadir.config.document import load_config
 from nadir.errors import ConfigError
 
 WORLD = {"worlds": {"valley": {}}}
-PATH = {"points": [[0, 0], [100, 0]]}
+PATH = {"points": [[0, 0], [1, 0]]}
 
 
 def faults(datasets, experiments=None):
@@ -49,6 +49,11 @@ def test_a_valid_section_has_no_fault_and_recipes_fill_it():
             {"panels": {"panels": {"folder": "x"}}},
             {"a": {"datasets": ["panels"], "path": PATH}},
             "'panels' has no map to go over",
+        ),
+        (
+            {"photos": {"world": "valley"}},
+            {"a": {"datasets": ["photos"], "path": {"points": [[242000, 4777000], [3, 4]]}}},
+            "groundview.experiments.a.path.points[0][0]",
         ),
     ],
 )

@@ -13,6 +13,10 @@ ViewLoss = Literal["mse", "ssim", "custom", "coarse"]
 """A distance between pictures by name: see `nadir.groundview.image_losses`."""
 
 
+Longitude = Annotated[float, Field(ge=-180, le=180)]
+Latitude = Annotated[float, Field(ge=-90, le=90)]
+
+
 class ProjectionConfig(ConfigModel):
     """The crop resampled into the observer's view: what a camera of known heading would see where.
 
@@ -228,7 +232,7 @@ class GenerateConfig(ConfigModel):
 class PathConfig(ConfigModel):
     """Views along a line over the map."""
 
-    points: tuple[tuple[float, float], ...] = Field(min_length=2)
+    points: tuple[tuple[Longitude, Latitude], ...] = Field(min_length=2)
     """Corners of the line: longitude and latitude in degrees."""
     steps: int = Field(default=24, ge=2)
     """Views along it, at equal distances; each looks along the line."""
