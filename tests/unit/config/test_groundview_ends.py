@@ -53,7 +53,7 @@ def test_a_valid_section_has_no_fault_and_recipes_fill_it():
         (
             {"photos": {"world": "valley"}},
             {"a": {"datasets": ["photos"], "path": {"points": [[242000, 4777000], [3, 4]]}}},
-            "groundview.experiments.a.path.points[0][0]",
+            "groundview.experiments.a.path.points.0.0: must be at most 180",
         ),
     ],
 )

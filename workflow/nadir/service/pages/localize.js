@@ -3,7 +3,7 @@
 import { exampleAddress, listenForFiles, listExamples, markExample } from "./intake.js";
 import { Overlay } from "./overlay.js";
 import {
-  $, listenToLock, listenToMap, margins, narrow, row, save, say, showScale, tellTrouble,
+  $, listenToLock, listenToMap, margins, narrow, row, save, say, sheetAt, showScale, tellTrouble,
 } from "./page.js";
 import { checkSize, Search } from "./search.js";
 import { ask, askJson } from "./service.js";
@@ -55,15 +55,10 @@ function choose(next) {
   search.stop();
   clearAnswer();
   const base = `/localize/substrates/${encodeURIComponent(next.name)}`;
-  const version = `v=${next.version}`;
   $("about").textContent = `${next.name} · ${next.width} × ${next.height} pixels`;
   $("view").setAttribute("aria-label", `Map: ${next.name}`);
   viewer.margin = margins();
-  viewer.show({
-    ...next,
-    preview: `${base}/preview.png?${version}`,
-    address: (z, x, y) => `${base}/tiles/${z}/${x}/${y}.png?${version}`,
-  });
+  viewer.show(sheetAt(base, next));
 }
 
 function tryExample(name, button) {

@@ -44,7 +44,17 @@ export function listenToLock(start) {
 export function margins() {
   return narrow.matches
     ? { left: 0, top: 0, right: 0, bottom: 18 }
-    : { left: 364, top: 0, right: 0, bottom: 0 };
+    : { left: $("panel").offsetLeft + $("panel").offsetWidth, top: 0, right: 0, bottom: 0 };
+}
+
+/** A large picture of the service as a viewer shows it: what is told of it, and its address. */
+export function sheetAt(base, told) {
+  const version = `v=${told.version}`;
+  return {
+    ...told,
+    preview: `${base}/preview.png?${version}`,
+    address: (z, x, y) => `${base}/tiles/${z}/${x}/${y}.png?${version}`,
+  };
 }
 
 /** Let the buttons of the map work, and keep its free part in mind. */

@@ -7,6 +7,7 @@ import { ask } from "./service.js";
 import { clamp, Tiles } from "./tiles.js";
 
 const STEP = 0.18; // of the view, moved by an arrow key
+const FINE_STEP = 0.02; // the same with the shift key
 const LARGEST_ZOOM = 16;
 const STILL = 5; // CSS pixels that a pointer may move and still click
 
@@ -17,8 +18,10 @@ export class Viewer {
    *   draw: (context, viewer) => void,
    *   moved: (viewer) => void,
    *   picked?: (x: number, y: number) => void,
+   *   grabbed?: (x: number, y: number) => ((x: number, y: number) => void) | null,
    * }} layer What is drawn over the raster, in its pixels; who is told that the view changed, and
-   *     that a place (CSS pixels) was clicked.
+   *     that a place (CSS pixels) was clicked; what, if anything, is dragged from a place in the
+   *     stead of the map: it is told where to.
    */
   constructor(canvas, layer) {
     this.canvas = canvas;
@@ -229,6 +232,7 @@ export class Viewer {
     const { canvas } = this;
     const pointers = new Map();
     let pressed = null; // where a click began, unless it became something else
+    let drag = null; // what is told where the pointer is, while something on the map is held
     const place = (event) => {
       const box = canvas.getBoundingClientRect();
       return [event.clientX - box.left, event.clientY - box.top];
@@ -236,6 +240,7 @@ export class Viewer {
     canvas.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       pointers.set(event.pointerId, place(event));
+      drag = pointers.size === 1 ? this.layer.grabbed?.(...place(event)) ?? null : null;
       pressed = pointers.size === 1 ? place(event) : null;
       canvas.setPointerCapture(event.pointerId);
       canvas.classList.add("held");
@@ -247,7 +252,9 @@ export class Viewer {
       const [other] = [...pointers].filter(([id]) => id !== event.pointerId).map(([, at]) => at);
       pointers.set(event.pointerId, now);
       if (pressed && Math.hypot(now[0] - pressed[0], now[1] - pressed[1]) > STILL) pressed = null;
-      if (other) {
+      if (drag && !other) {
+        drag(...now);
+      } else if (other) {
         const was = Math.hypot(before[0] - other[0], before[1] - other[1]);
         const is = Math.hypot(now[0] - other[0], now[1] - other[1]);
         this.zoomBy(is / Math.max(1, was), (now[0] + other[0]) / 2, (now[1] + other[1]) / 2);
@@ -259,8 +266,8 @@ export class Viewer {
     for (const name of ["pointerup", "pointercancel"]) {
       canvas.addEventListener(name, (event) => {
         pointers.delete(event.pointerId);
-        if (pressed && name === "pointerup") this.layer.picked?.(...pressed);
-        pressed = null;
+        if (pressed && !drag && name === "pointerup") this.layer.picked?.(...pressed);
+        pressed = drag = null;
         if (!pointers.size) canvas.classList.remove("held");
       });
     }
@@ -275,8 +282,9 @@ export class Viewer {
 
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const dx = STEP * this.canvas.clientWidth;
-    const dy = STEP * this.canvas.clientHeight;
+    const share = event.shiftKey ? FINE_STEP : STEP;
+    const dx = share * this.canvas.clientWidth;
+    const dy = share * this.canvas.clientHeight;
     const actions = {
       ArrowLeft: () => this.moveBy(dx, 0),
       ArrowRight: () => this.moveBy(-dx, 0),
