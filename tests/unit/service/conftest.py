@@ -14,6 +14,7 @@ from gallery_fakes import make_gallery, make_products
 from PIL import Image
 from segment_fakes import COVER, save_network
 from segment_service import segment_client
+from standing_maps import make_ground
 
 from nadir.localization.pose import Pose
 from nadir.raster.grid import Grid
@@ -162,3 +163,9 @@ def products(tmp_path_factory):
 def gallery_folder(products, tmp_path_factory):
     """A gallery of it."""
     return make_gallery(products, tmp_path_factory.mktemp("gallery") / "town", crs="EPSG:32631")
+
+
+@pytest.fixture(scope="session")
+def ground_folder(tmp_path_factory):
+    """A map to stand on, of a tiny generator."""
+    return make_ground(tmp_path_factory.mktemp("ground") / "town")

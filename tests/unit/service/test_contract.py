@@ -17,6 +17,8 @@ from segment_service import form, loaded
 
 from nadir.service.app import create_app
 from nadir.service.galleries import load_galleries
+from nadir.service.grounds import load_grounds
+from nadir.service.groundview import Groundview
 from nadir.service.localize import Localize
 from nadir.service.retrieve import Retrieve
 from nadir.service.segment import Segment
@@ -32,14 +34,18 @@ CHECKS = [
 
 
 @pytest.fixture(scope="module")
-def live(roof_bundle, locator, gallery_folder, tmp_path_factory):
+def live(roof_bundle, locator, gallery_folder, ground_folder, tmp_path_factory):
     """The address of a running service with everything, and a job that is done."""
     state = tmp_path_factory.mktemp("live")
-    galleries = load_galleries([gallery_folder])
-    app = create_app(
-        Settings(queue=64, direct_queue=64, max_pixels=100_000, seconds=30),
-        [Segment([loaded(roof_bundle)], state), Localize([locator]), Retrieve(galleries)],
-    )
+    galleries, grounds = load_galleries([gallery_folder]), load_grounds([ground_folder])
+    capabilities = [
+        Segment([loaded(roof_bundle)], state),
+        Localize([locator]),
+        Retrieve(galleries),
+        Groundview(grounds),
+    ]
+    limits = Settings(queue=64, direct_queue=64, max_pixels=100_000, seconds=30)
+    app = create_app(limits, capabilities)
     place = listen("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
     thread = threading.Thread(target=lambda: server.run(sockets=[place]), daemon=True)
@@ -55,6 +61,8 @@ def live(roof_bundle, locator, gallery_folder, tmp_path_factory):
                 "job": job,
                 "gallery": galleries[0].name,
                 "image": next(iter(galleries[0].row_of)),
+                "map": grounds[0].name,
+                "spot": grounds[0].facts.examples[0],
             },
         )
     server.should_exit = True
@@ -94,11 +102,22 @@ def probe(operation, address, known, examples):
                 )
             if isinstance(case.body, dict):
                 case.body.update({name: there[name] for name in case.body if name in there})
-                for name in {"gallery", "view"} & set(case.body):
+                for name in {"gallery", "view", "map"} & set(case.body):
                     del case.body[name]
+            stand(case, known["spot"])
         case.call_and_validate(base_url=address, checks=CHECKS)
 
     send()
+
+
+def stand(case, spot):
+    """Let a question of the ground view be of a place that there is."""
+    asked = case.body if case.method == "POST" else case.query
+    of_place = case.path in ("/groundview", "/groundview/view.png", "/groundview/crop.png")
+    if of_place and isinstance(asked, dict):
+        for name in {"map", "longitude", "latitude"} & set(asked):
+            del asked[name]
+        asked.update(x=spot.x, y=spot.y)
 
 
 def test_promises_are_kept(live):

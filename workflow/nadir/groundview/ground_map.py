@@ -176,6 +176,8 @@ class GroundMap:
         if self.facts.north == "grid":
             return self._window(x, y)
         longitude, latitude = self.degrees(x, y)
+        if not (math.isfinite(longitude) and math.isfinite(latitude)):
+            return None
         with _LOCK:
             crop = self._raster.crop({"longitude": longitude, "latitude": latitude})
         return None if crop is None else Cut(crop, x, y)
