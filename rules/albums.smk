@@ -77,6 +77,11 @@ def truth_option(wildcards):
     return option("--labels", simulated and f"{simulated}/truth.csv")
 
 
+def mapped_album(name):
+    """Whether there is a map that crops are cut from: a world, a picture, a cube."""
+    return not ALBUMS[name].panels and ALBUMS[name].crop.source != "template"
+
+
 def ground_files(wildcards):
     """The raw picture that crops come from, or nothing."""
     path = album_of(wildcards).crop.substrate
@@ -216,4 +221,6 @@ def groundview_products():
             targets += [f"{folder}/path.gif"]
         if CONFIG.groundview.closing:
             targets += [f"{folder}/closing/metrics.json"]
+        if mapped_album(dataset):
+            targets += [f"{folder}/ground/ground.json"]
     return targets

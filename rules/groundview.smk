@@ -362,6 +362,40 @@ rule generate_path:
         "--out {output.views:q} --cfg {params.cfg:q} --threads {threads} >{log:q} 2>&1"
 
 
+rule export_ground:
+    input:
+        pairs="results/groundview/{album}/pairs.manifest.json",
+        weights="results/groundview/{album}/{generator}/model/model.safetensors",
+        description="results/groundview/{album}/{generator}/model/model.yaml",
+        cube=album_cube,
+        ground=lambda wildcards: ancient(ground_files(wildcards)),
+    output:
+        list="results/groundview/{album}/{generator}/ground/ground.json",
+    log:
+        "results/logs/export_ground/{album}.{generator}.log",
+    benchmark:
+        "results/benchmarks/export_ground/{album}.{generator}.tsv"
+    wildcard_constraints:
+        album=one_of(filter(mapped_album, ALBUMS)),
+    conda:
+        "../envs/train.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        cfg=album_text(
+            "filters", "review", "split", "seed", "image_px", "fit"
+        ),
+        cube=lambda wildcards: option("--cube", *album_cube(wildcards)),
+        raw=lambda wildcards: digests(ground_files(wildcards)),
+        code=code_of("export-ground"),
+    message:
+        "Exporting {wildcards.generator} with the map of {wildcards.album} for the service"
+    shell:
+        "python -m nadir export-ground --pairs {input.pairs:q} --model {input.weights:q} "
+        "{params.cube:q} --out {output.list:q} --cfg {params.cfg:q} >{log:q} 2>&1"
+
+
 rule evaluate_groundview:
     input:
         pairs="results/groundview/{album}/pairs.manifest.json",
