@@ -132,9 +132,7 @@ def album_text(*without):
     """What a command on photos gets as `cfg`: all that it heeds of its dataset, and no more."""
 
     def text(wildcards):
-        dataset = album_of(wildcards).model_dump(
-            mode="json", exclude=set(without)
-        )
+        dataset = album_of(wildcards).model_dump(mode="json", exclude=set(without))
         return text_of(dataset=dataset, **world_of(wildcards))
 
     return text

@@ -383,9 +383,7 @@ rule export_ground:
         mem_mb=3000,
         runtime=60,
     params:
-        cfg=album_text(
-            "filters", "review", "split", "seed", "image_px", "fit"
-        ),
+        cfg=album_text("filters", "review", "split", "seed", "image_px", "fit"),
         cube=lambda wildcards: option("--cube", *album_cube(wildcards)),
         raw=lambda wildcards: digests(ground_files(wildcards)),
         code=code_of("export-ground"),
