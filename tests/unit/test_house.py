@@ -18,6 +18,7 @@ FLOORS = {
     "cli": 6,  # the one adapter stands on all else
     "service": 5,
     "report": 5,
+    "upkeep": 5,
     "segmentation": 4,
     "localization": 4,
     "retrieval": 4,

@@ -1,0 +1,1 @@
+"""What keeps a machine and a results folder in order: checks, explanations, cleaning."""
