@@ -2,7 +2,8 @@
 
 import { Observer } from "./observer.js";
 import {
-  $, listenToLock, listenToMap, margins, narrow, row, save, say, sheetAt, showScale, tellTrouble,
+  $, listenToLock, listenToMap, margins, narrow, part, row, save, say, sheetAt, showScale,
+  tellTrouble,
 } from "./page.js";
 import { askJson } from "./service.js";
 import { Viewer } from "./viewer.js";
@@ -66,13 +67,10 @@ function open(chosen) {
 function listPlaces() {
   $("examples").hidden = !ground.examples.length;
   const items = ground.examples.map((example) => {
-    const button = document.createElement("button");
+    const way = example.heading === null ? "" : degrees(example.heading);
+    const button = part("button", "", part("span", "", example.name), part("small", "", way));
     button.type = "button";
     button.setAttribute("aria-pressed", "false");
-    const [name, wind] = [document.createElement("span"), document.createElement("small")];
-    name.textContent = example.name;
-    wind.textContent = example.heading === null ? "" : degrees(example.heading);
-    button.append(name, wind);
     button.addEventListener("click", () => {
       if (ground.headings) {
         $("unknown").checked = example.heading === null;
@@ -82,9 +80,7 @@ function listPlaces() {
       stand(toRaster(example.x, example.y), true);
       button.setAttribute("aria-pressed", "true");
     });
-    const item = document.createElement("li");
-    item.append(button);
-    return item;
+    return part("li", "", button);
   });
   $("places").replaceChildren(...items);
 }
@@ -212,17 +208,14 @@ function pictureOf(text) {
 }
 
 function thumbnail(view) {
-  const item = document.createElement("li");
-  const button = document.createElement("button");
-  button.type = "button";
-  button.setAttribute("aria-label", `Sample ${view.sample + 1}`);
   const image = new Image();
   image.alt = "";
   image.src = pictureOf(view.png);
-  button.append(image);
+  const button = part("button", "", image);
+  button.type = "button";
+  button.setAttribute("aria-label", `Sample ${view.sample + 1}`);
   button.addEventListener("click", () => choose(view.sample));
-  item.append(button);
-  return item;
+  return part("li", "", button);
 }
 
 function choose(number) {

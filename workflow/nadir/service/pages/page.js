@@ -81,6 +81,14 @@ export function showScale(viewer, metersPerPixel) {
     : length >= 1000 ? `${round(length / 1000)} km` : `${round(length)} m`;
 }
 
+/** A new element of a class, with what it holds: elements and text. */
+export function part(tag, name, ...held) {
+  const element = document.createElement(tag);
+  if (name) element.className = name;
+  element.append(...held);
+  return element;
+}
+
 /** A term and its value for a list of them; what is said beside the value is quieter. */
 export function row([name, value, beside]) {
   const term = document.createElement("dt");

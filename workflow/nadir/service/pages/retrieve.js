@@ -1,7 +1,7 @@
 // The page of /retrieve: a picture is dropped, and the likest of a gallery are shown.
 
 import { exampleAddress, fill, listenForFiles, listExamples, markExample } from "./intake.js";
-import { $, listenToLock, narrow, save, say, tellTrouble } from "./page.js";
+import { $, listenToLock, narrow, part, save, say, tellTrouble } from "./page.js";
 import { Places } from "./places.js";
 import { checkSize, Search } from "./search.js";
 import { ask, askJson } from "./service.js";
@@ -148,11 +148,14 @@ function card({ rank, place, score, picture }) {
   button.type = "button";
   button.dataset.rank = rank;
   button.setAttribute("aria-label", `${rank}: place ${place}, score ${score.toFixed(3)}`);
-  button.innerHTML = '<span class="frame"></span><span class="line"><b></b><span></span></span>'
-    + '<span class="score"><i></i></span>';
-  button.querySelector("b").textContent = `${rank} · ${place || "unknown"}`;
-  button.querySelector(".line span").textContent = score.toFixed(3);
-  button.querySelector("i").style.width = `${100 * Math.min(1, Math.max(0, score))}%`;
+  const bar = part("i");
+  bar.style.width = `${100 * Math.min(1, Math.max(0, score))}%`;
+  const name = part("b", "", `${rank} · ${place || "unknown"}`);
+  button.append(
+    part("span", "frame"),
+    part("span", "line", name, part("span", "", score.toFixed(3))),
+    part("span", "score", bar),
+  );
   button.addEventListener("click", () => choose(rank));
   fill(button.querySelector(".frame"), picture.replace("/pictures/", "/thumbnails/"));
   item.append(button);
