@@ -17,6 +17,10 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
 
 BLOCK = 1 << 20
 _LARGEST = 256 << 20  # bytes of a block, or of a text that is parsed whole
@@ -143,21 +147,23 @@ def _raster(path: Path, size: int) -> None:
 
     alone = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
     try:
-        with (
-            warnings.catch_warnings(),
-            rasterio.Env(**alone),
-            rasterio.open(path, driver="GTiff", sharing=False) as dataset,
-        ):
+        with warnings.catch_warnings(), rasterio.Env(**alone):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            for index in dataset.indexes:
-                height, width = dataset.block_shapes[index - 1]
-                if height * width * 16 > _LARGEST:
-                    raise Unchecked("a raster in one huge block")
-                for _, window in dataset.block_windows(index):
-                    dataset.read(index, window=window)
+            with rasterio.open(path, driver="GTiff", sharing=False) as dataset:
+                _blocks(dataset)
     except RasterioError as error:
         cause = error.__cause__ or error  # GDAL says what, rasterio that
         raise Damaged(f"a raster that cannot be decoded ({_brief(cause)})") from error
+
+
+def _blocks(dataset: DatasetReader) -> None:
+    """Read every block of every band."""
+    for index in dataset.indexes:
+        height, width = dataset.block_shapes[index - 1]
+        if height * width * 16 > _LARGEST:
+            raise Unchecked("a raster in one huge block")
+        for _, window in dataset.block_windows(index):
+            dataset.read(index, window=window)
 
 
 def _table(path: Path, size: int) -> None:

@@ -222,8 +222,7 @@ class _Verification:
         """Judge one thing that is in no store."""
         path, name = entry.path, self._name(entry.path)
         if entry.kind == "link":
-            inside = path.resolve(strict=False).is_relative_to(self.folder.resolve())
-            self._note(path, "a link" if inside else "a link that leads out of the folder")
+            self._note(path, _leads(path, self.folder))
         elif entry.kind != "file":
             what = "a folder that may not be read" if entry.kind == "closed" else "no plain file"
             self._add(path, what)
@@ -306,6 +305,16 @@ class _Verification:
                 and self.sums[other][0] != self.sums[name][0]
             ):
                 self._add(self.folder / name, f"it differs from the kept result {other}")
+
+
+def _leads(link: Path, folder: Path) -> str:
+    """Return where a link leads, in words."""
+    try:
+        target = link.resolve(strict=True)
+    except (OSError, RuntimeError):  # nothing there, or a loop
+        return "a link that leads nowhere"
+    inside = target.is_relative_to(folder.resolve())
+    return "a link: not followed" if inside else "a link that leads out of the folder"
 
 
 def _leftover(name: str) -> str | None:
