@@ -61,3 +61,9 @@ def test_options_and_environment_reach_the_service(tmp_path, monkeypatch, capsys
     assert settings.max_bytes == 3 * 2**20 and settings.queue == 2
     assert "http://127.0.0.1:" in capsys.readouterr().out
     app.state.context.close()
+
+
+def test_a_map_that_is_none_is_told_before_anything_listens(tmp_path, monkeypatch):
+    monkeypatch.setenv("NADIR_DEVICE", "cpu")
+    with pytest.raises(InputError, match="export-ground"):
+        serve.run(options("--groundview", str(tmp_path), "--port", "0"))

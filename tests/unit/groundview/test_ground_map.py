@@ -199,6 +199,10 @@ def test_what_cannot_be_stood_on(model, pairs, tmp_path):
         export_ground(model, pairs, RasterSource(substrate(path)), tmp_path / "g" / FILE)
     with pytest.raises(InputError, match=r"called ground\.json"):
         export_ground(model, pairs, RasterSource(substrate(path)), tmp_path / "g" / "x.json")
+    wide = RasterSource(substrate(picture(tmp_path / "b.tif")))
+    for side, name, words in ((20, "n", "larger --side"), (99, "a/b", "address")):
+        with pytest.raises(InputError, match=words):
+            export_ground(model, pairs, wide, tmp_path / "g" / FILE, side=side, name=name)
     (tmp_path / "mine.txt").touch()
     with pytest.raises(InputError, match="no part of a map"):
         export_ground(model, pairs, RasterSource(substrate(path)), tmp_path / FILE)

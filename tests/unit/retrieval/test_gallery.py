@@ -155,7 +155,7 @@ def test_a_changed_list(folder):
     with pytest.raises(InputError, match="changed"):
         read_gallery(folder)
     (folder / FILE).write_text(json.dumps({**content, "images": 0}))
-    with pytest.raises(InputError, match="empty"):
+    with pytest.raises(InputError, match="lists no gallery"):
         read_gallery(folder)
 
 

@@ -29,6 +29,7 @@ from nadir.learn.bundle import DESCRIPTION, WEIGHTS
 from nadir.provenance.atomic import atomic_folder, write_bytes, write_json
 from nadir.provenance.digest import sha
 from nadir.provenance.files import read_bytes
+from nadir.provenance.sealed import check_name
 from nadir.raster.cog import BLOCK
 from nadir.raster.grid import Grid
 from nadir.raster.metric import metres_per_unit, transformer
@@ -69,19 +70,21 @@ def export_ground(
     """
     out, model = Path(out).absolute(), Path(model).absolute()
     _check_place(out)
+    named = check_name(name or "-".join(model.parent.parts[-2:]))
     _, cfg, frame = load_network(model)
     places = _test_places(pairs, source.grid.crs)
     reach = _crop_side(source, frame.crop_m)
     if min(source.grid.shape) < reach or side < reach:
-        problem = f"a crop is {reach} pixels of the map, which has {source.grid.shape}, at most"
-        raise InputError("map", f"{problem} {side}", "Give a larger picture, or a larger --side.")
+        height, width = source.grid.shape
+        problem = f"a crop needs {reach} pixels of {width} x {height}, of which {side} are taken"
+        raise InputError("map", problem, "Give a larger picture, or a larger --side.")
     grid, corner = _best_window(source.grid, places, side, reach)
     with atomic_folder(out.parent) as folder:
         for part in (WEIGHTS, DESCRIPTION):
             write_bytes(folder / MODEL / part, read_bytes(model / part))
         _write_map(folder / MAP, source, grid, corner)
         facts = Facts(
-            name=name or "-".join(model.parent.parts[-2:]),
+            name=named,
             generator=cfg.name,
             headings=bool(getattr(cfg, "heading", False)),
             north="true" if source.cut_px is None else "grid",

@@ -210,8 +210,8 @@ def read_ground_map(folder: str | os.PathLike[str]) -> GroundMap:
         InputError: When there is none, or a file is absent or damaged.
     """
     folder = Path(folder)
-    facts = read_sealed(folder / FILE, Facts, REMEDY)
+    facts = read_sealed(folder / FILE, Facts, "map to stand on", REMEDY)
     if set(facts.files) != set(LISTED) or (facts.north == "grid") != (facts.cut_px is not None):
-        raise InputError(folder / FILE, "it does not list what it must", REMEDY)
+        raise InputError(folder / FILE, "it lists no map to stand on", REMEDY)
     check_files(folder, facts, REMEDY)
     return GroundMap(folder, facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Self, TypeVar
 
@@ -16,8 +17,21 @@ from nadir.provenance.files import read_bytes
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """A sha256 in hexadecimal."""
 
-PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+_PLAIN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+PlainName = Annotated[str, Field(pattern=_PLAIN)]
 """A name that may stand in an address and be that of a file."""
+
+
+def check_name(name: str) -> str:
+    """Return what somebody called something, where it is a `PlainName`.
+
+    Raises:
+        InputError: When it is none.
+    """
+    if not re.fullmatch(_PLAIN, name):
+        remedy = "Give up to 100 letters, digits, dots, hyphens and underscores with --name."
+        raise InputError("--name", f"{name[:200]!r} may not stand in an address", remedy)
+    return name
 
 
 class Sealed(BaseModel):
@@ -41,12 +55,13 @@ class Sealed(BaseModel):
 S = TypeVar("S", bound=Sealed)
 
 
-def read_sealed(path: Path, kind: type[S], remedy: str) -> S:
+def read_sealed(path: Path, kind: type[S], what: str, remedy: str) -> S:
     """Read the list of a folder, and see that nobody changed it.
 
     Args:
         path: The list.
         kind: What it must be.
+        what: The same in words, as "gallery".
         remedy: What to do where it is not.
 
     Raises:
@@ -59,7 +74,7 @@ def read_sealed(path: Path, kind: type[S], remedy: str) -> S:
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))
-        problem = f"it does not list what it must ({where}: {fault['msg']})"
+        problem = f"it lists no {what} ({where}: {fault['msg']})"
         raise InputError(path, problem, remedy) from error
     except ValueError as error:
         raise InputError(path, f"this is no JSON ({error})", remedy) from error

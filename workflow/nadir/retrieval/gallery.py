@@ -11,24 +11,24 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from nadir.errors import InputError
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS
-from nadir.provenance.digest import json_digest, sha
+from nadir.provenance.digest import sha
 from nadir.provenance.files import read_bytes
+from nadir.provenance.sealed import Digest, PlainName, Sealed, read_sealed
 from nadir.provenance.tables import read_table
 
 FILE, IMAGES, FEATURES, MODEL = "gallery.json", "images.parquet", "features.npy", "model"
@@ -53,9 +53,6 @@ are NaN where not known.
 
 REMEDY = "Make the gallery again with `nadir export-gallery`, and copy its folder whole."
 _THREADS = 4
-_Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-"""A name that may stand in an address and be that of a file."""
 
 
 class Example(BaseModel):
@@ -68,12 +65,12 @@ class Example(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid")
-    file: Name
+    file: PlainName
     view: str
-    digest: _Digest
+    digest: Digest
 
 
-class Facts(BaseModel):
+class Facts(Sealed):
     """What `gallery.json` tells.
 
     Attributes:
@@ -91,24 +88,16 @@ class Facts(BaseModel):
         digest: Digest of all of the above.
     """
 
-    model_config = ConfigDict(extra="forbid")
     format: Literal[1] = 1
-    name: Name
+    name: PlainName
     views: tuple[str, str]
     upright: bool
     flip: bool
     crs: str | None
-    model: _Digest
+    model: Digest
     images: int = Field(ge=1)
     dimensions: int = Field(ge=1)
-    files: dict[str, _Digest]
     examples: tuple[Example, ...] = ()
-    digest: str = ""
-
-    def sealed(self) -> Facts:
-        """Return the same with its digest."""
-        content = self.model_dump(mode="json", exclude={"digest"})
-        return self.model_copy(update={"digest": json_digest(content)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,21 +162,9 @@ def read_gallery(folder: str | os.PathLike[str]) -> Gallery:
 
 def _facts(path: Path) -> Facts:
     """Read `gallery.json`."""
-    if not path.is_file():
-        problem = f"there is no {path.name} in it"
-        raise InputError(path.parent, problem, "Give a folder that `nadir export-gallery` made.")
-    try:
-        facts = Facts.model_validate(json.loads(read_bytes(path)))
-    except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"]))
-        empty = where == "images" and fault["type"] == "greater_than_equal"
-        problem = "it is empty" if empty else f"it lists no gallery ({where}: {fault['msg']})"
-        raise InputError(path, problem, REMEDY) from error
-    except ValueError as error:
-        raise InputError(path, f"this is no JSON ({error})", REMEDY) from error
-    if facts.sealed().digest != facts.digest or set(facts.files) != set(LISTED):
-        raise InputError(path, "it was changed after it was written", REMEDY)
+    facts = read_sealed(path, Facts, "gallery", REMEDY)
+    if set(facts.files) != set(LISTED):
+        raise InputError(path, "it lists no gallery (other files)", REMEDY)
     return facts
 
 

@@ -22,6 +22,7 @@ from nadir.provenance.atomic import atomic_folder, write_bytes, write_json
 from nadir.provenance.digest import sha
 from nadir.provenance.files import read_bytes
 from nadir.provenance.manifest import read_manifest
+from nadir.provenance.sealed import check_name
 from nadir.provenance.tables import write_table
 from nadir.raster.pictures import decode_picture
 from nadir.retrieval.evaluate import not_junk
@@ -82,7 +83,7 @@ def export_gallery(
         problem = f"they were not made with {weights}"
         raise InputError(features, problem, "Give the model of the same experiment.")
     kept = _kept(stored)
-    named = name or "-".join(Path(features).absolute().parent.parts[-2:])
+    named = check_name(name or "-".join(Path(features).absolute().parent.parts[-2:]))
     known = {"name": named, "views": manifest.content["views"], "model": model}
     upright = bool(description.get("upright", False))
     with atomic_folder(out.parent) as folder:
