@@ -14,7 +14,13 @@ _PLACE: dict[str, Any] = {"map": "valley-nadir", "x": 243485.5, "y": 4770590.5}
 _LOOK = {**_PLACE, "heading": 201.9, "samples": 2, "seed": 0}
 
 
-class Place(BaseModel):
+class _Told(BaseModel):
+    """A model whose fields OpenAPI describes by what stands under them."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Place(_Told):
     """Where an observer stands: x and y, or longitude and latitude."""
 
     model_config = ConfigDict(
@@ -58,7 +64,7 @@ class Look(Gaze):
     """How many views."""
 
 
-class ViewPicture(BaseModel):
+class ViewPicture(_Told):
     """One view."""
 
     sample: int
@@ -69,7 +75,7 @@ class ViewPicture(BaseModel):
     """Where the same picture is."""
 
 
-class CropPicture(BaseModel):
+class CropPicture(_Told):
     """What the generator was shown of the ground."""
 
     png: str
@@ -82,7 +88,7 @@ class CropPicture(BaseModel):
     """What is up in it. `grid`: what is up in the map; `true`: north."""
 
 
-class LookAnswer(BaseModel):
+class LookAnswer(_Told):
     """What an observer would see."""
 
     map: str
@@ -138,7 +144,7 @@ class LookAnswer(BaseModel):
     )
 
 
-class Example(BaseModel):
+class Example(_Told):
     """A place to try: no training has seen it."""
 
     name: str
@@ -155,7 +161,7 @@ class Example(BaseModel):
     """Direction of the photo; null where not known."""
 
 
-class MapAnswer(BaseModel):
+class MapAnswer(_Told):
     """A map to stand on."""
 
     name: str
@@ -194,7 +200,7 @@ class MapAnswer(BaseModel):
     """Of all that the folder holds."""
 
 
-class MapsAnswer(BaseModel):
+class MapsAnswer(_Told):
     """All maps."""
 
     maps: list[MapAnswer]

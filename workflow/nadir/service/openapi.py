@@ -13,7 +13,7 @@ _PARAMETERS: dict[str, Any] = {
     "x": 0,
     "y": 0,
 }
-"""Parameter -> an example of it."""
+"""Part of an address -> an example of it."""
 
 _MODEL = {
     "name": "nadir_buildings",
@@ -75,7 +75,7 @@ def describe(document: dict[str, Any]) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for operation in operations.values():
             for item in operation.get("parameters", []):
-                if item["name"] in _PARAMETERS:
+                if item["in"] == "path" and item["name"] in _PARAMETERS:
                     item.setdefault("example", _PARAMETERS[item["name"]])
         if path in _ANSWERS and "get" in operations:
             content = operations["get"]["responses"]["200"].setdefault("content", {})
