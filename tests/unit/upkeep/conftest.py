@@ -12,7 +12,6 @@ import rasterio
 from PIL import Image
 from safetensors.numpy import save_file
 
-from nadir.groundview.view_store import write_views
 from nadir.provenance.archive import pack_archive
 
 
@@ -39,6 +38,8 @@ def record(tmp_path):
 @pytest.fixture
 def results(tmp_path, record):
     """A folder of results: a store, and a file of each of the usual formats."""
+    from nadir.groundview.view_store import write_views  # seconds, which few tests need
+
     folder = tmp_path / "results"
     job = folder / "groundview" / "valley"
     views = np.random.default_rng(0).integers(0, 256, (3, 2, 3, 20, 20), np.uint8)
