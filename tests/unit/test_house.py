@@ -18,11 +18,11 @@ FLOORS = {
     "cli": 6,  # the one adapter stands on all else
     "service": 5,
     "report": 5,
-    "upkeep": 5,
     "segmentation": 4,
     "localization": 4,
     "retrieval": 4,
     "groundview": 4,
+    "upkeep": 4,
     "learn": 3,
     "tiles": 2,
     "raster": 1,
