@@ -58,7 +58,7 @@ def boxes_of(answer: Answer) -> list[Box]:
         above[one.job.rule] |= {rules[n] for n in one.job.above} - {one.job.rule}
     columns = {rule: max(depth[one.job.number] for one in found) for rule, found in jobs.items()}
     boxes = [
-        Box(rule, columns[rule], tuple(jobs[rule]), tuple(sorted(above[rule])))
+        Box(rule, columns[rule], tuple(jobs[rule]), tuple(sorted(_nearest(rule, above, columns))))
         for rule in sorted(jobs, key=lambda rule: (columns[rule], rule))
     ]
     rows: dict[str, float] = {}
@@ -70,6 +70,19 @@ def boxes_of(answer: Answer) -> list[Box]:
         rows |= {box.rule: float(row) for row, box in enumerate(here)}
         ordered += here
     return ordered
+
+
+def _nearest(rule: str, above: dict[str, set[str]], columns: dict[str, int]) -> set[str]:
+    """Return the rules right above one: those that others of them wait for are left out."""
+    reached: set[str] = set()
+    for other in above[rule]:
+        todo = [other] if columns[other] < columns[rule] else []
+        while todo:
+            here = todo.pop()
+            further = {one for one in above[here] if columns[one] < columns[here]} - reached
+            reached |= further
+            todo += further
+    return above[rule] - reached
 
 
 def _middle(values: list[float]) -> float:

@@ -82,7 +82,8 @@ def _row(one: Due, answer: Answer) -> str:
     cells = [
         f'<th scope="row">{escape(one.job.rule)}</th>',
         f"<td>{escape(one.name)}</td>",
-        f'<td class="number" data-value="{_value(one.seconds)}">{escape(time_text(one))}</td>',
+        f'<td class="number" data-value="{_value(one.seconds)}" style="white-space: nowrap">'
+        f"{escape(time_text(one))}</td>",
         f'<td class="number" data-value="{_value(memory)}">'
         f"{'?' if math.isnan(memory) else f'{memory:,.0f}'}</td>",
         f'<td class="number" data-value="{below}">{below or ""}</td>',
