@@ -201,7 +201,7 @@ def album_folders(*names):
 
 
 def groundview_products():
-    """What `all` means for the ground view."""
+    """What `all` means for the ground view; maps for the service are made when asked for."""
     targets = []
     for name in ALBUMS:
         folder = f"results/groundview/{name}"
@@ -219,6 +219,4 @@ def groundview_products():
             targets += [f"{folder}/path.gif"]
         if CONFIG.groundview.closing:
             targets += [f"{folder}/closing/metrics.json"]
-        if mapped_album(dataset):
-            targets += [f"{folder}/ground/ground.json"]
     return targets
