@@ -21,6 +21,7 @@ from nadir.config.buildings import (
     fill_scenes,
 )
 from nadir.config.buildings_ends import buildings_ends, forest_ends
+from nadir.config.costs import CostConfig
 from nadir.config.ensembles_ends import ensemble_ends
 from nadir.config.experiments import ExperimentConfig
 from nadir.config.explain import explain
@@ -74,6 +75,8 @@ class Config(ConfigModel):
     """Ground view: what an observer would see at a place that is seen from above."""
     compute: ComputeConfig = ComputeConfig()
     """Where the work is done."""
+    costs: CostConfig = CostConfig()
+    """What computing costs, for the page of costs."""
 
     def job(self, name: str) -> JobConfig | BuildingsJob:
         """Return the section of a segmentation job by its name."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from nadir.errors import InputError
+from nadir.learn.energy import log_energy
 
 if TYPE_CHECKING:
     import torch
@@ -104,7 +105,8 @@ def lease(device: str) -> Iterator[torch.device]:
     ids = [_physical_id(number) for number in range(torch.cuda.device_count())]
     number, lock = _first_free(ids)
     try:
-        yield torch.device("cuda", number)
+        with log_energy(ids[number]):
+            yield torch.device("cuda", number)
     finally:
         lock.close()
 
