@@ -38,3 +38,42 @@ rule compare_experiments:
         "python -m nadir compare-experiments --metrics {input.metrics:q} --blocks {input.blocks:q} "
         "--out {output.html:q} --table {output.table:q} --figure {output.figure:q} "
         ">{log:q} 2>&1"
+
+
+def measurements(wildcards):
+    """What Snakemake has measured so far: the page is about that, whatever it is."""
+    folder = Path("results/benchmarks")
+    found = folder.rglob("*.tsv") if folder.is_dir() else []
+    return sorted(str(path) for path in found if "present_costs" not in path.parts)
+
+
+# No part of `all`: times differ from run to run, and products do not.
+rule present_costs:
+    input:
+        measurements,
+    output:
+        html=report(
+            "results/cost.html",
+            caption="../workflow/report/cost.rst",
+            category="cost",
+            labels={"dataset": "all", "figure": "cost by rule"},
+        ),
+        table="results/cost.csv",
+        figure="results/cost.png",
+    log:
+        "results/logs/present_costs/all.log",
+    benchmark:
+        "results/benchmarks/present_costs/all.tsv"
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        cfg=text_of(costs=CONFIG.costs),
+        code=code_of("present-costs"),
+    message:
+        "Adding up what the jobs took"
+    shell:
+        "python -m nadir present-costs --out {output.html:q} --table {output.table:q} "
+        "--figure {output.figure:q} --cfg {params.cfg:q} >{log:q} 2>&1"
