@@ -40,7 +40,7 @@ def draw_costs(costs: Sequence[RuleCost], path: str | PathLike[str]) -> None:
     time.barh(places, values, color=ACCENTS[0], height=0.66)
     for place, one, value in zip(places, shown, values, strict=True):
         time.annotate(
-            f"{value:.2g} ({one.share:.0%})" if value < 10 else f"{value:.0f} ({one.share:.0%})",
+            f"{value:.2g} ({one.share:.1%})" if value < 10 else f"{value:.0f} ({one.share:.1%})",
             (value, place),
             (4, 0),
             textcoords="offset points",
