@@ -28,10 +28,10 @@ from localizing.methods import Method, localiser
 from localizing.naip import read_rgb
 from nadir.config.localization import SearchConfig
 from nadir.errors import InputError
-from nadir.localization.pictures import new_picture
 from nadir.localization.pose import Pose, angle_difference
 from nadir.localization.standalone import kept_reference
 from nadir.raster.grid import Grid
+from nadir.raster.picture_cog import new_picture
 from nadir.raster.style import save_png
 
 SIDE = 160

@@ -65,12 +65,32 @@ def test_rows_are_from_the_best_pairing_to_the_worst(dataset):
     assert better.losses == ("mse", "ssim", "judge") and better.best == pytest.approx(60)
     assert better.chance == 25
     for number, (name, _, factor, *_) in enumerate(MEASURES):
-        if name in ("FID", "land cover of view"):
+        if name in ("FID", "land cover of view") or name.endswith("of crop"):
             assert better.values[name] is None
         else:
             low, high = (factor * (number + d) for d in (-0.1, 0.1))
             assert better.values[name] == pytest.approx((factor * number, low, high))
             assert better.photos[name] == pytest.approx(factor * 0.75)
+
+
+def test_what_retrieval_makes_of_views_stands_beside_that_of_photos(dataset):
+    def scored(folder, first):
+        recalls = {f"recall at {k}": {"value": first * k, "low": 0.0, "high": 1.0} for k in (1, 5)}
+        path = folder / "closing" / "metrics.json"
+        path.parent.mkdir()
+        told = {"directions": {"ground to satellite": {"standard": recalls}}}
+        path.write_text(json.dumps(told))
+        return path
+
+    (better,) = (path.parent for path in paths(dataset, "metrics.json") if "better" in str(path))
+    closings = [scored(better, 0.1), scored(better.parent, 0.2)]
+    found, other = read_view_rows(paths(dataset, "metrics.json"), closings)
+    assert found.values["R@1 of crop"] == pytest.approx((10, 0, 100))
+    assert found.values["R@5 of crop"] == pytest.approx((50, 0, 100))
+    assert found.photos["R@5 of crop"] == pytest.approx(100)
+    assert other.values["R@1 of crop"] is None
+    with pytest.raises(InputError, match="no scores of a retrieval"):
+        read_view_rows(paths(dataset, "metrics.json"), paths(dataset, "metrics.json")[:1])
 
 
 def test_page_table_and_picture_hold_every_row(dataset, tmp_path):
@@ -93,7 +113,7 @@ def test_page_table_and_picture_hold_every_row(dataset, tmp_path):
     assert "8 places are few" in text and "chance gives 25.0 %" in text
     assert text.count('src="data:image/jpeg;base64,') == 2 == text.count('alt="')
     assert not re.search(r'(src|href)="(?!data:)', text)
-    assert "Without a figure here: land cover of view, FID" in text
+    assert "Without a figure here: land cover of view, R@1 of crop, R@5 of crop, FID" in text
     with table.open() as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == 2 * (3 + len(MEASURES))
