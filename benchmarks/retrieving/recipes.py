@@ -21,13 +21,14 @@ from nadir.config.recipes import merge
 from nadir.config.retrieval import RankingConfig
 from nadir.config.retrieval_experiments import RetrievalExperiment
 from nadir.config.retrieval_recipes import RETRIEVAL_RECIPES
+from nadir.learn.session import Session
 from nadir.provenance.atomic import write_text
 from nadir.retrieval.evaluate import Images, Intervals, evaluate
 from nadir.retrieval.extraction import asked_for, extract, load_embedder
 from nadir.retrieval.feature_store import Stored
 from nadir.retrieval.fitting import fit_retrieval
 from nadir.retrieval.places import read_images, show
-from nadir.retrieval.training import RetrievalSession, retrieval_data
+from nadir.retrieval.training import retrieval_data
 from nadir.retrieval.weather import WEATHERS
 
 VIEWS = ("drone", "satellite")
@@ -155,7 +156,7 @@ def run_one(images: Path, name: str, seed: int, plan: Plan) -> list[dict[str, An
         with tempfile.TemporaryDirectory() as folder:
             work, made = Path(folder) / "work", Path(folder) / "made"
             work.mkdir()
-            session = RetrievalSession(work, made, threads=plan.threads)
+            session = Session(work, made, threads=plan.threads)
             data = retrieval_data(images, VIEWS, False, experiment.train)
             result = fit_retrieval(data, experiment.model, experiment.train, session)
             facts = {"seconds": result["seconds"], **result["result"]}

@@ -91,7 +91,9 @@ def test_the_best_of_a_group_is_chosen() -> None:
 def test_the_sun_over_greenwich() -> None:
     assert sun_elevation(0.0, 51.48, "2024-06-20T12:02:00Z") == pytest.approx(61.96, abs=0.05)
     assert sun_elevation(0.0, 51.48, "2024-12-21T00:00:00Z") < -60
-    assert np.isnan(sun_elevation(0.0, 51.0, "")) and np.isnan(sun_elevation(np.nan, 1.0, "2024-01-01"))
+    assert np.isnan(sun_elevation(0.0, 51.0, "")) and np.isnan(
+        sun_elevation(np.nan, 1.0, "2024-01-01")
+    )
 
 
 @pytest.mark.parametrize(

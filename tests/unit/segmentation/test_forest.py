@@ -14,7 +14,7 @@ from nadir.errors import InputError
 from nadir.learn.bundle import load_bundle, save_bundle
 from nadir.segmentation.forest import fit_forest, sample_pixels
 from nadir.segmentation.predictor import load_predictor, needs_device
-from nadir.segmentation.train import Session
+from nadir.segmentation.train import MapSession
 from nadir.segmentation.trees import Trees
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -80,7 +80,7 @@ def trained(tmp_path_factory):
     folders = [tmp_path_factory.mktemp("forest") for _ in range(2)]
     for folder, threads in zip(folders, (1, 2), strict=True):
         cfg = RandomForest(trees=8, pixels=2000)
-        session = Session(
+        session = MapSession(
             work=folder, folder=folder, logs=None, seed=4, device="cpu", threads=threads, keys={}
         )
         facts = fit_forest(make_data(), cfg, TrainConfig(), session)

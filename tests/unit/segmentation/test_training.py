@@ -28,7 +28,7 @@ from nadir.learn.history import read_history
 from nadir.segmentation.fitting import fit_network
 from nadir.segmentation.predictor import load_predictor
 from nadir.segmentation.task import SegmentationLearner
-from nadir.segmentation.train import Session
+from nadir.segmentation.train import MapSession
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -53,7 +53,7 @@ def _fit(folder, cfg=CFG, data=None, model=SMALL, **options):
     for path in (work, made):
         path.mkdir(parents=True, exist_ok=True)
     given = {"seed": 5, "device": "cpu", "threads": 1, "keys": {}, "logs": None} | options
-    session = Session(work=work, folder=made, **given)
+    session = MapSession(work=work, folder=made, **given)
     return fit_network(data or make_data(), model, cfg, session)
 
 

@@ -23,7 +23,7 @@ from nadir.learn.keeper import Keeper
 from nadir.segmentation.fitting import fit_network
 from nadir.segmentation.patches import Scene
 from nadir.segmentation.predictor import load_predictor
-from nadir.segmentation.train import Session
+from nadir.segmentation.train import MapSession
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -73,7 +73,7 @@ CFG = TrainConfig(
 def _fit(folder, data, cfg=CFG, model=SMALL):
     for path in (folder / "work", folder / "made"):
         path.mkdir(parents=True, exist_ok=True)
-    session = Session(folder / "work", folder / "made", None, 5, "cpu", 1, {})
+    session = MapSession(folder / "work", folder / "made", 5, "cpu", 1, {})
     fit_network(data, model, cfg, session)
     return load_file(folder / "made" / "model.safetensors")
 

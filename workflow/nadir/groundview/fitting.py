@@ -83,7 +83,7 @@ def fit_groundview(
         for name, value in best.items()
         if not adversarial or name.startswith(_GENERATOR)
     }
-    save_bundle(session.folder, describe(model, frame, session.keys or {}), weights)
+    save_bundle(session.folder, describe(model, frame, session.keys), weights)
     _write_history(progress, session)
     _write_frames(learner, session)
     last = progress.rows[-1] if progress.rows else {}

@@ -22,13 +22,14 @@ from nadir.groundview.judge_learner import (
     scaled,
 )
 from nadir.groundview.judge_network import JudgeNetwork
-from nadir.groundview.judging import TASK, JudgeSession
+from nadir.groundview.judging import TASK
 from nadir.groundview.pairs import CLASSES, Pairs
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS, check_tensors, load_bundle, save_bundle
 from nadir.learn.devices import device_label, lease
 from nadir.learn.history import write_history
 from nadir.learn.loop import fit
 from nadir.learn.seeds import derived_seed, seed_all
+from nadir.learn.session import Session
 
 _WEIGHTS = 2**32  # an epoch that never comes: the stream of the initial weights
 _BATCH = 256
@@ -71,7 +72,7 @@ class Judge:
         return np.concatenate(features), np.concatenate(shares)
 
 
-def fit_judge(pairs: Pairs, cfg: JudgeConfig, session: JudgeSession) -> dict[str, Any]:
+def fit_judge(pairs: Pairs, cfg: JudgeConfig, session: Session) -> dict[str, Any]:
     """Train (or resume) and write `model.safetensors`, `model.yaml`, `history.parquet`.
 
     Args:
@@ -105,7 +106,7 @@ def fit_judge(pairs: Pairs, cfg: JudgeConfig, session: JudgeSession) -> dict[str
         "task": TASK,
         "judge": cfg.model_dump(mode="json"),
         "classes": ["sky", *CLASSES] if known else None,
-        "keys": session.keys or {},
+        "keys": session.keys,
     }
     save_bundle(session.folder, description, last)
     write_history(session.folder / "history.parquet", progress.rows)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nadir.config.groundview_evaluate import JudgeConfig
+from nadir.learn.residual import ResidualBlock, halving
 
 SHARES = 13
 """Shares of a view: sky, and the twelve classes of land cover."""
@@ -26,13 +27,13 @@ class JudgeNetwork(nn.Module):
         super().__init__()
         width = cfg.width
         self.stages = nn.Sequential(
-            _halving(3, width, 5),
-            _halving(width, 2 * width, 3),
-            _Block(2 * width),
-            _halving(2 * width, 4 * width, 3),
-            _Block(4 * width),
-            _halving(4 * width, 8 * width, 3),
-            _Block(8 * width),
+            halving(3, width, 5),
+            halving(width, 2 * width, 3),
+            ResidualBlock(2 * width),
+            halving(2 * width, 4 * width, 3),
+            ResidualBlock(4 * width),
+            halving(4 * width, 8 * width, 3),
+            ResidualBlock(8 * width),
         )
         self.describe = nn.Sequential(
             nn.Linear(16 * width, cfg.features, bias=False),
@@ -55,28 +56,3 @@ class JudgeNetwork(nn.Module):
     def direction(self, features: Tensor) -> Tensor:
         """Return unit vectors (n, features) by which changed photos are known again."""
         return functional.normalize(self.projection(features).float(), dim=1)
-
-
-class _Block(nn.Module):
-    """A residual block of two convolutions (He et al. 2016) that starts as the identity."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        last = nn.BatchNorm2d(channels)
-        nn.init.zeros_(last.weight)
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            last,
-        )
-
-    def forward(self, maps: Tensor) -> Tensor:
-        return functional.relu(maps + self.body(maps))
-
-
-def _halving(before: int, after: int, kernel: int) -> nn.Sequential:
-    """Return a convolution that halves the sides."""
-    convolution = nn.Conv2d(before, after, kernel, stride=2, padding=kernel // 2, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(after), nn.ReLU())

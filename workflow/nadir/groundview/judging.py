@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from nadir.groundview.pairs import Pairs, open_pairs
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS
 from nadir.learn.devices import check_device
 from nadir.learn.kept import CARD, keep_training
+from nadir.learn.session import Session
 from nadir.provenance.digest import sha
 
 TASK = "judgment of ground views"
@@ -26,28 +26,7 @@ LEAST_PHOTOS = 8
 """Fewer training photos describe nothing."""
 
 
-@dataclass(frozen=True)
-class JudgeSession:
-    """How and where to fit.
-
-    Attributes:
-        work: Folder for the state of an unfinished run.
-        folder: Where to write bundle and history.
-        seed: Seed of the configuration.
-        device: `auto`, `cpu` or `cuda`.
-        threads: CPU threads.
-        keys: Keys of code and data, for the bundle.
-    """
-
-    work: Path
-    folder: Path
-    seed: int = 0
-    device: str = "auto"
-    threads: int = 1
-    keys: dict[str, Any] | None = None
-
-
-Fit = Callable[[Pairs, JudgeConfig, JudgeSession], dict[str, Any]]
+Fit = Callable[[Pairs, JudgeConfig, Session], dict[str, Any]]
 """(pairs, settings, session) -> facts for the run card."""
 
 
@@ -97,7 +76,7 @@ def train_judge(
 
     def fit_into(work: Path, made: Path, keys: dict[str, Any]) -> dict[str, Any]:
         check_device(device)
-        return fit(data, cfg, JudgeSession(work, made, seed, device, threads, keys))
+        return fit(data, cfg, Session(work, made, seed, device, threads, keys))
 
     names = (WEIGHTS, DESCRIPTION, CARD, "history.parquet")
     outputs = {name: model / name for name in names}

@@ -23,6 +23,7 @@ from nadir.groundview.pairs import Pairs, open_pairs
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS
 from nadir.learn.devices import check_device
 from nadir.learn.kept import CARD, keep_training
+from nadir.learn.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -54,26 +55,14 @@ class ViewData:
 
 
 @dataclass(frozen=True)
-class ViewSession:
-    """How and where to fit.
+class ViewSession(Session):
+    """How and where to fit a generator.
 
     Attributes:
-        work: Folder for the state of an unfinished run.
-        folder: Where to write bundle, history and frames.
-        seed: Seed of the configuration.
-        device: `auto`, `cpu` or `cuda`.
-        threads: CPU threads.
-        keys: Keys of code and data, for the bundle.
         stage: What is run.
         before: For `encoder`: folder of what the adversarial stage gave.
     """
 
-    work: Path
-    folder: Path
-    seed: int = 0
-    device: str = "auto"
-    threads: int = 1
-    keys: dict[str, Any] | None = None
     stage: Stage = "whole"
     before: Path | None = None
 

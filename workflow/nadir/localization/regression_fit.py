@@ -21,6 +21,7 @@ from nadir.learn.keeper import Progress
 from nadir.learn.learner import Learner
 from nadir.learn.loop import fit
 from nadir.learn.seeds import derived_seed, seed_all
+from nadir.learn.session import Session
 from nadir.localization.photos import sizes_of
 from nadir.localization.pose import angle_difference
 from nadir.localization.regression import (
@@ -35,7 +36,7 @@ from nadir.localization.regression_data import (
     PhotoBatches,
     load_samples,
 )
-from nadir.localization.regression_train import RegressionData, RegressionSession
+from nadir.localization.regression_train import RegressionData
 from nadir.localization.substrate import open_substrate
 
 TASK = "photo localization by regression"
@@ -99,9 +100,7 @@ class RegressionLearner(Learner):
         self._sums[split] = self._sums[split] + both if split in self._sums else both
 
 
-def fit_regression(
-    data: RegressionData, cfg: Regression, session: RegressionSession
-) -> dict[str, Any]:
+def fit_regression(data: RegressionData, cfg: Regression, session: Session) -> dict[str, Any]:
     """Train every member (or resume) and write `model.safetensors`, `model.yaml`, history.
 
     Args:

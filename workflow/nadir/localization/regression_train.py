@@ -20,6 +20,7 @@ from nadir.errors import InputError
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS, check_weights_file
 from nadir.learn.devices import check_device
 from nadir.learn.kept import CARD, keep_training, pretrained_parts
+from nadir.learn.session import Session
 from nadir.localization.photos import read_photos
 
 _KEYED = ["photo", "split", "width", "height", "x", "y", "angle", "scale", "digest"]
@@ -40,28 +41,7 @@ class RegressionData:
     substrate: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class RegressionSession:
-    """How and where to fit.
-
-    Attributes:
-        work: Folder for the state of an unfinished run.
-        folder: Where to write bundle and history.
-        seed: Seed of the configuration.
-        device: `auto`, `cpu` or `cuda`.
-        threads: CPU threads.
-        keys: Keys of code and data, for the bundle.
-    """
-
-    work: Path
-    folder: Path
-    seed: int
-    device: str
-    threads: int
-    keys: dict[str, Any]
-
-
-Fit = Callable[[RegressionData, Regression, RegressionSession], dict[str, Any]]
+Fit = Callable[[RegressionData, Regression, Session], dict[str, Any]]
 """(data, method, session) -> facts for the run card."""
 
 
@@ -118,7 +98,7 @@ def train_regression(
 
     def fit_into(work: Path, made: Path, keys: dict[str, Any]) -> dict[str, Any]:
         check_device(device)
-        return fit(data, method, RegressionSession(work, made, seed, device, threads, keys))
+        return fit(data, method, Session(work, made, seed, device, threads, keys))
 
     outputs = {name: model / name for name in (WEIGHTS, DESCRIPTION, CARD)}
     outputs["history.parquet"] = history

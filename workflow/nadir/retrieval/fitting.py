@@ -19,11 +19,12 @@ from nadir.learn.history import write_history
 from nadir.learn.imagenet import MEAN, STD
 from nadir.learn.loop import fit
 from nadir.learn.seeds import derived_seed, seed_all
+from nadir.learn.session import Session
 from nadir.retrieval.learner import PlaceBatches, PlacePictures, RetrievalLearner, Trained
 from nadir.retrieval.losses import RetrievalLoss
 from nadir.retrieval.networks import EmbeddingNetwork, build_network
 from nadir.retrieval.pictures import Pictures
-from nadir.retrieval.training import TASK, RetrievalData, RetrievalSession
+from nadir.retrieval.training import TASK, RetrievalData
 
 _WEIGHTS = 2**32  # an epoch that never comes: the stream of the initial weights
 _EMBEDDING = "embedding."
@@ -31,7 +32,7 @@ _TRAIN_AGAIN = "Train the network again."
 
 
 def fit_retrieval(
-    data: RetrievalData, model_cfg: RetrievalModel, cfg: RetrievalTrain, session: RetrievalSession
+    data: RetrievalData, model_cfg: RetrievalModel, cfg: RetrievalTrain, session: Session
 ) -> dict[str, Any]:
     """Train (or resume) and write `model.safetensors`, `model.yaml`, `history.parquet`.
 
@@ -74,7 +75,7 @@ def fit_retrieval(
         for name, value in best.items()
         if name.startswith(_EMBEDDING)
     }
-    save_bundle(session.folder, describe(data, model_cfg, session.keys or {}), weights)
+    save_bundle(session.folder, describe(data, model_cfg, session.keys), weights)
     write_history(session.folder / "history.parquet", progress.rows)
     return {
         "device": label,

@@ -20,6 +20,7 @@ from nadir.errors import InputError
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS, check_weights_file
 from nadir.learn.devices import check_device
 from nadir.learn.kept import CARD, keep_training, pretrained_parts
+from nadir.learn.session import Session
 from nadir.retrieval.places import complete_places, read_images
 
 TASK = "place retrieval"
@@ -45,28 +46,7 @@ class RetrievalData:
     upright: bool = False
 
 
-@dataclass(frozen=True)
-class RetrievalSession:
-    """How and where to fit.
-
-    Attributes:
-        work: Folder for the state of an unfinished run.
-        folder: Where to write bundle and history.
-        seed: Seed of the configuration.
-        device: `auto`, `cpu` or `cuda`.
-        threads: CPU threads.
-        keys: Keys of code and data, for the bundle.
-    """
-
-    work: Path
-    folder: Path
-    seed: int = 0
-    device: str = "auto"
-    threads: int = 1
-    keys: dict[str, Any] | None = None
-
-
-Fit = Callable[[RetrievalData, RetrievalModel, RetrievalTrain, RetrievalSession], dict[str, Any]]
+Fit = Callable[[RetrievalData, RetrievalModel, RetrievalTrain, Session], dict[str, Any]]
 """(data, network, training, session) -> facts for the run card."""
 
 
@@ -129,7 +109,7 @@ def train_retrieval(
 
     def fit_into(work: Path, made: Path, keys: dict[str, Any]) -> dict[str, Any]:
         check_device(device)
-        session = RetrievalSession(work, made, seed, device, threads, keys)
+        session = Session(work, made, seed, device, threads, keys)
         return fit(data, network, train, session)
 
     outputs = {name: model / name for name in (WEIGHTS, DESCRIPTION, CARD)}

@@ -21,7 +21,7 @@ from nadir.segmentation.models.registry import build_model
 from nadir.segmentation.patches import Window
 from nadir.segmentation.sources import Source
 from nadir.segmentation.task import SegmentationLearner
-from nadir.segmentation.train import Session
+from nadir.segmentation.train import MapSession
 from nadir.tiles.augment import Look, random_look
 from nadir.tiles.crops import Ground, crop_plan
 from nadir.tiles.disturb import Disturbance, Mix, random_disturbance, random_mix
@@ -31,7 +31,7 @@ _WEIGHTS = 2**32  # an epoch that never comes: the stream of the initial weights
 
 
 def fit_network(
-    data: TrainingData, model_cfg: ModelConfig, cfg: TrainConfig, session: Session
+    data: TrainingData, model_cfg: ModelConfig, cfg: TrainConfig, session: MapSession
 ) -> dict[str, Any]:
     """Train a network (or resume) and write `model.safetensors`, `model.yaml`, `history.parquet`.
 

@@ -25,7 +25,7 @@ from nadir.segmentation.dataset import TrainingData
 from nadir.segmentation.describe import describe_model
 from nadir.segmentation.normalize import normalize
 from nadir.segmentation.patches import Window, affine_of
-from nadir.segmentation.train import Session
+from nadir.segmentation.train import MapSession
 from nadir.segmentation.trees import Trees
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ _STREAM = 77
 
 
 def fit_forest(
-    data: TrainingData, model_cfg: RandomForest, cfg: TrainConfig, session: Session
+    data: TrainingData, model_cfg: RandomForest, cfg: TrainConfig, session: MapSession
 ) -> dict[str, Any]:
     """Fit a forest on pixels of the training tiles; write the same products as for a network.
 

@@ -20,6 +20,7 @@ from nadir.errors import InputError, did_you_mean
 from nadir.learn.card import run_card
 from nadir.learn.devices import check_device
 from nadir.learn.kept import pretrained_parts
+from nadir.learn.session import Session
 from nadir.provenance.atomic import swap_folder, temporary_beside, write_faults, write_json
 from nadir.provenance.cache import ResultCache
 from nadir.provenance.digest import sha
@@ -58,31 +59,19 @@ class TrainOutputs:
 
 
 @dataclass(frozen=True)
-class Session:
-    """How and where to fit.
+class MapSession(Session):
+    """How and where to fit a model that maps.
 
     Attributes:
-        work: Folder for the state of an unfinished run.
-        folder: Where to write bundle and history.
         logs: Folder for TensorBoard, or None.
-        seed: Seed of the configuration.
-        device: `auto`, `cpu` or `cuda`.
-        threads: CPU threads.
-        keys: Keys of code and data, for the bundle.
         memory: Bytes that training data may take in memory; None for half of what is free.
     """
 
-    work: Path
-    folder: Path
-    logs: Path | None
-    seed: int
-    device: str
-    threads: int
-    keys: dict[str, Any]
+    logs: Path | None = None
     memory: int | None = None
 
 
-Fit = Callable[[TrainingData, Any, TrainConfig, Session], dict[str, Any]]
+Fit = Callable[[TrainingData, Any, TrainConfig, MapSession], dict[str, Any]]
 """(data, model section, training section, session) -> facts for the run card."""
 
 
@@ -210,7 +199,7 @@ def _fit(
     made.mkdir()
     if outputs.logs is not None and not any(work.glob("state.pt")):
         shutil.rmtree(outputs.logs, ignore_errors=True)  # of an older training
-    session = Session(work, made, outputs.logs, seed, device, threads, keys, memory)
+    session = MapSession(work, made, seed, device, threads, keys, outputs.logs, memory)
     facts = fit(data, model, train, session)
     parts = dict(cache.parts)
     cfg = {
