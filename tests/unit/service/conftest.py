@@ -11,6 +11,7 @@ import pytest
 import rasterio
 from fastapi.testclient import TestClient
 from gallery_fakes import make_gallery, make_products
+from page_browser import running_browser
 from PIL import Image
 from segment_fakes import COVER, save_network
 from segment_service import segment_client
@@ -169,3 +170,18 @@ def gallery_folder(products, tmp_path_factory):
 def ground_folder(tmp_path_factory):
     """A map to stand on, of a tiny generator."""
     return make_ground(tmp_path_factory.mktemp("ground") / "town")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless browser for the pages of a module."""
+    with running_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def tab(browser):
+    """A tab of it, closed after the test."""
+    tab = browser.tab()
+    yield tab
+    tab.close()

@@ -1,7 +1,7 @@
 """The page of /groundview in a headless Chromium."""
 
 import pytest
-from page_browser import CHROMIUM, PHONE, running_browser, running_service
+from page_browser import CHROMIUM, PHONE, running_service
 from standing_maps import TEST, make_ground
 
 from nadir.service.grounds import load_grounds
@@ -16,19 +16,6 @@ FOUND = (
     "!document.getElementById('found').hidden && document.getElementById('busy').hidden"
     " && document.getElementById('seen').naturalWidth === 32"
 )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with running_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-def tab(browser):
-    tab = browser.tab()
-    yield tab
-    tab.close()
 
 
 @pytest.fixture(scope="module")

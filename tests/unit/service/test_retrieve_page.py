@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from gallery_fakes import VIEWS
-from page_browser import CHROMIUM, PHONE, running_browser, running_service
+from page_browser import CHROMIUM, PHONE, running_service
 from segment_fakes import geotiff, roofs
 
 from nadir.service.galleries import load_galleries
@@ -17,19 +17,6 @@ pytestmark = [
 KEY = "a key of some length"
 TEN = "document.querySelectorAll('#ranked img').length === 10"
 SHOWN = f"!document.getElementById('found').hidden && {TEN}"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with running_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-def tab(browser):
-    tab = browser.tab()
-    yield tab
-    tab.close()
 
 
 @pytest.fixture(scope="module")

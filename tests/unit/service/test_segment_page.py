@@ -10,7 +10,7 @@ import time
 import cv2
 import numpy as np
 import pytest
-from page_browser import CHROMIUM, PHONE, running_browser, running_service
+from page_browser import CHROMIUM, PHONE, running_service
 from segment_fakes import encoded, geotiff, png, roofs
 from segment_service import loaded
 
@@ -25,19 +25,6 @@ KEY = "a key of some length"
 FOUND = "!document.getElementById('found').hidden"
 TRACED = f"{FOUND} && document.getElementById('said').textContent.endsWith(' footprints.')"
 READY = "!document.getElementById('ask').hidden"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with running_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-def tab(browser):
-    tab = browser.tab()
-    yield tab
-    tab.close()
 
 
 @pytest.fixture(scope="module")
