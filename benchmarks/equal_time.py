@@ -115,9 +115,16 @@ def table(rows: list[dict[str, Any]], figures: Sequence[str]) -> str:
     for recipe in dict.fromkeys(row["recipe"] for row in rows):
         mine = [row for row in rows if row["recipe"] == recipe]
         cells = [f"{np.mean([row['computing_seconds'] for row in mine]):.0f}"]
-        for name in figures:
-            values = [row[name] for row in mine]
-            spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
-            cells.append(f"{np.mean(values):.3f}{spread}")
+        cells += [_cell([row[name] for row in mine]) for name in figures]
         lines.append(f"| {recipe} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _cell(values: Sequence[float | None]) -> str:
+    """Return mean and standard deviation of those there are, and how many where some are not."""
+    there = [value for value in values if value is not None]
+    if not there:
+        return "none"
+    spread = f" ± {np.std(there, ddof=1):.3f}" if len(there) > 1 else ""
+    lacking = f" ({len(there)} of {len(values)})" if len(there) < len(values) else ""
+    return f"{np.mean(there):.3f}{spread}{lacking}"
