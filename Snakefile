@@ -15,6 +15,7 @@ if not workflow.config_settings.configfiles:
 include: "rules/common.smk"
 include: "rules/pictures.smk"
 include: "rules/simulate.smk"
+include: "rules/catalogs.smk"
 include: "rules/fetch.smk"
 include: "rules/scenes.smk"
 include: "rules/segmentation.smk"

@@ -390,7 +390,7 @@ def quality_products():
     """What the target `quality` means: every land-cover experiment judged, and the pages."""
     targets = []
     for folder in experiment_folders():
-        if folder.split("/")[1] == "landcover":
+        if folder.startswith("results/landcover/"):
             targets += quality_of(folder)
     pages = map_pages("landcover", True) if "landcover" in JOB_NAMES else []
     return [*targets, *pages]
@@ -474,3 +474,16 @@ def metrics_of(wildcards):
         for folder in experiment_folders()
         if folder.split("/")[1] == wildcards.job
     ]
+
+
+def measurements(wildcards):
+    """Digest of what Snakemake has measured so far, by times and sizes. As inputs, the files would
+    make every job that is out of date run first."""
+    folder = Path("results/benchmarks")
+    paths = sorted(folder.rglob("*.tsv")) if folder.is_dir() else []
+    stats = [
+        (str(path), path.stat().st_size, path.stat().st_mtime_ns)
+        for path in paths
+        if "present_costs" not in path.parts
+    ]
+    return sha(json.dumps(stats).encode())

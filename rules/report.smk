@@ -40,19 +40,6 @@ rule compare_experiments:
         ">{log:q} 2>&1"
 
 
-def measurements(wildcards):
-    """Digest of what Snakemake has measured so far, by times and sizes. As inputs, the files would
-    make every job that is out of date run first."""
-    folder = Path("results/benchmarks")
-    paths = sorted(folder.rglob("*.tsv")) if folder.is_dir() else []
-    stats = [
-        (str(path), path.stat().st_size, path.stat().st_mtime_ns)
-        for path in paths
-        if "present_costs" not in path.parts
-    ]
-    return sha(json.dumps(stats).encode())
-
-
 # No part of `all`: times differ from run to run, and products do not.
 rule present_costs:
     output:
