@@ -17,7 +17,7 @@ from nadir.groundview.augment import augmented
 from nadir.groundview.building import build_discriminator, build_generator
 from nadir.groundview.conditional_gan import deviation
 from nadir.groundview.conditions import Frame, conditions
-from nadir.groundview.flow import flow_losses, without
+from nadir.groundview.flow import flow_losses, limited, without
 from nadir.groundview.painting import Painter
 
 FRAME = Frame(32, 24, 64.0)
@@ -105,12 +105,24 @@ def test_a_flow_whose_network_knows_the_photo_ends_there():
     assert torch.allclose(views, photo, atol=1e-5)
 
 
+def test_guidance_that_is_too_strong_is_scaled_and_other_is_not():
+    change = torch.stack([torch.full((3, 4, 4), 0.05), torch.full((3, 4, 4), -0.8)])
+    change[1, :, 0] = 0.4
+    kept = limited(change, 0.2)
+    assert torch.equal(kept[0], change[0])
+    assert kept[1].square().mean().sqrt() == pytest.approx(0.2, rel=1e-5)
+    assert torch.allclose(kept[1] / change[1], (kept[1] / change[1])[0, 0, 0])
+    assert torch.equal(limited(torch.zeros(1, 3, 4, 4), 0.2), torch.zeros(1, 3, 4, 4))
+
+
 def test_guidance_goes_on_from_no_place_in_particular_through_the_place():
     views = []
     condition = told(MODELS["flow"])
     for strength in (1.0, 2.0):
         torch.manual_seed(1)
-        network = build_generator(Flow(**SMALL, steps=1, guidance=strength), FRAME)
+        network = build_generator(
+            Flow(**SMALL, steps=1, guidance=strength, guidance_limit=1e9), FRAME
+        )
         with torch.no_grad():
             for value in network.parameters():
                 value.add_(0.05 * torch.randn_like(value))

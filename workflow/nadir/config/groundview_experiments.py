@@ -142,6 +142,10 @@ class Flow(_Conditional):
     """Strength of classifier-free guidance (Ho and Salimans 2022): how many times what a place adds
     to the expected view counts; 1 is none.
     """
+    guidance_limit: float = Field(default=0.1, gt=0)
+    """Most that guidance may change a view: root mean square over its values, from 0 to 1. What a
+    place adds to the expected view can be large where few photos tell, and its multiple no view.
+    """
     drop: float = Field(default=0.1, ge=0, lt=1)
     """Share of the training pairs shown without condition, for guidance."""
 

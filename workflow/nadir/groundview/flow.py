@@ -91,8 +91,14 @@ class FlowNetwork(ViewNetwork):
             mixed = mixed + length * first
         if self.cfg.guidance == 1:
             return mixed
-        own = expected - self.expected(without(condition))
-        return mixed + (self.cfg.guidance - 1) * own
+        own = (self.cfg.guidance - 1) * (expected - self.expected(without(condition)))
+        return mixed + limited(own, 2 * self.cfg.guidance_limit)  # views are from -1 to 1
+
+
+def limited(change: Tensor, most: float) -> Tensor:
+    """Return changes of views (n, 3, px, px), scaled where their root mean square is too large."""
+    size = change.square().mean((1, 2, 3), keepdim=True).sqrt()
+    return change * (most / size.clamp_min(1e-6)).clamp(max=1)
 
 
 def flow_losses(network: FlowNetwork, photos: Tensor, condition: Condition) -> dict[str, Tensor]:
