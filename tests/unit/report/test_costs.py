@@ -13,7 +13,8 @@ from PIL import Image
 from nadir.cli.main import main
 from nadir.config.costs import CostConfig
 from nadir.provenance.benchmarks import Taken
-from nadir.report.costs import costs_of, joules_of, present_costs
+from nadir.report.costs import present_costs
+from nadir.report.rule_costs import costs_of, joules_of
 
 HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 

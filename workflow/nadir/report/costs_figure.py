@@ -8,11 +8,10 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from nadir.raster.style import ACCENTS, INK, QUIET, new_figure, save_png, styled
+from nadir.report.rule_costs import RuleCost
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from nadir.report.costs import RuleCost
 
 _ROW = 0.28  # inches
 _MOST = 30  # rules that are shown by name

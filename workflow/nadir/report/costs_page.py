@@ -7,15 +7,12 @@ import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nadir.config.costs import CostConfig
 from nadir.provenance.files import read_bytes
 from nadir.report.page import definitions, page, sortable_table
+from nadir.report.rule_costs import RuleCost
 from nadir.upkeep.walking import span_text
-
-if TYPE_CHECKING:
-    from nadir.report.costs import RuleCost
 
 _KWH = 3.6e6
 _DASH = "–"
