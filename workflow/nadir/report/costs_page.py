@@ -11,10 +11,9 @@ from pathlib import Path
 from nadir.config.costs import CostConfig
 from nadir.provenance.files import read_bytes
 from nadir.report.page import definitions, page, sortable_table
-from nadir.report.rule_costs import RuleCost
+from nadir.report.rule_costs import KWH, RuleCost
 from nadir.upkeep.walking import span_text
 
-_KWH = 3.6e6
 _DASH = "–"
 
 
@@ -69,7 +68,7 @@ def summary(costs: Sequence[RuleCost], cfg: CostConfig) -> str:
         text += f", at most {memory:,.0f} MB of memory"
     joules = [one.joules for one in costs if not math.isnan(one.joules)]
     if joules:
-        text += f", {math.fsum(joules) / _KWH:.3g} kWh on GPUs"
+        text += f", {math.fsum(joules) / KWH:.3g} kWh on GPUs"
     prices = [one.price for one in costs if not math.isnan(one.price)]
     if prices:
         text += f"; {math.fsum(prices):,.2f} {cfg.currency}"

@@ -13,9 +13,11 @@ from nadir.config.costs import CostConfig
 from nadir.learn.energy import LINE
 from nadir.provenance.benchmarks import Taken
 
+KWH = 3.6e6
+"""Joules in a kilowatt hour."""
+
 _LOGS = "logs"
 _LARGEST = 256 << 20
-_KWH = 3.6e6  # joules
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def _price(hours: float, joules: float, cfg: CostConfig) -> float:
     if cfg.price_per_core_hour is not None:
         parts.append(hours * cfg.price_per_core_hour)
     if cfg.price_per_kwh is not None and not math.isnan(joules):
-        parts.append(joules / _KWH * cfg.price_per_kwh)
+        parts.append(joules / KWH * cfg.price_per_kwh)
     return math.fsum(parts) if parts else math.nan
 
 
