@@ -4,9 +4,10 @@
     python benchmarks/buildings.py simulated --seconds 120 --seeds 0 1 2
 
 `real` trains on columns of map tiles of Banepa and scores on a column that was held out
-(config/fair.yaml); `simulated` trains on whole simulated towns and scores on others (the default
-configuration). Each seed of each recipe is an experiment of its own; threshold, footprints and
-scores come from the graph's rules. A time is one of computing, as `max_seconds` counts it.
+(config/fair.yaml); `simulated` trains on whole simulated towns and scores on others: the default
+configuration with more of them. Each seed of each recipe is an experiment of its own; threshold,
+footprints and scores come from the graph's rules. A time is one of computing, as `max_seconds`
+counts it.
 
 The table is printed, and written as CSV.
 """
@@ -39,6 +40,7 @@ def main() -> int:
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--seconds", type=float, default=120.0, help="time of each training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--cities", type=int, default=16, help="simulated towns (%(default)s)")
     parser.add_argument("--cores", default="all", help="cores for the graph (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks/buildings"))
     options = parser.parse_args()
@@ -46,7 +48,11 @@ def main() -> int:
     file, dataset = CASES[options.case]
     given = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))["buildings"]["experiments"]
     experiments = {recipe: given[recipe] for recipe in RECIPES}
-    comparison = Comparison("buildings", file, dataset, experiments, options.seconds, options.seeds)
+    towns = {"sources": {"towns": {"simulate": {"cities": options.cities}}}}
+    changes = towns if options.case == "simulated" else {}
+    comparison = Comparison(
+        "buildings", file, dataset, experiments, options.seconds, options.seeds, changes
+    )
     status = comparison.run(folder, ("footprints.json", "footprints.png"), options.cores)
     if status:
         return status
