@@ -14,13 +14,24 @@ import os
 import shlex
 import stat
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from nadir import __version__
 from nadir.errors import NadirError, did_you_mean
 from nadir.provenance.compiled import separate_compiled_code
+from nadir.provenance.lease import sole_writer
 
-_NOT_VERBS = {"__init__", "main", "options", "training", "bundles", "fetching", "held_out"}
+_NOT_VERBS = {
+    "__init__",
+    "main",
+    "options",
+    "fitting",
+    "training",
+    "bundles",
+    "fetching",
+    "held_out",
+}
 _CHECK = "Check the path, its permissions and the room on the disk."
 
 
@@ -66,7 +77,8 @@ def main(arguments: list[str] | None = None) -> int:
     if stat.S_ISREG(os.fstat(2).st_mode):  # a log: begin with what a person can run again
         print(f"$ python -m nadir {shlex.join(words)}", file=sys.stderr)
     try:
-        module.run(options)
+        with _sole_writer(options):
+            module.run(options)
     except NadirError as error:
         return _fail(str(error))
     except OSError as error:
@@ -78,6 +90,12 @@ def main(arguments: list[str] | None = None) -> int:
         print("nadir: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _sole_writer(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """Return what keeps every other process from writing the output of a command that has one."""
+    out = getattr(options, "out", None)
+    return sole_writer(out) if isinstance(out, Path) else nullcontext()
 
 
 def _fail(text: str) -> int:

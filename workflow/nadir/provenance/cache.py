@@ -20,6 +20,7 @@ from typing import Any
 
 from nadir.provenance.atomic import atomic_folder, atomic_path, remove_leftovers, write_json
 from nadir.provenance.digest import json_digest
+from nadir.provenance.lease import held
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +58,10 @@ class ResultCache:
         """Hold the slot, so that two runs of the same job never write at once.
 
         Where another process holds it, this waits: experiments that differ only in how they are
-        scored share a training, and may come to it at the same time. Look at `result` once the
-        lock is held. The operating system frees the lock when its holder dies, however it dies.
+        scored share a training, and may come to it at the same time; and the job of a driver that
+        was killed goes on while the next driver submits it anew. Look at `result` once the lock is
+        held. The operating system frees the lock when its holder dies, however it dies; the lease
+        stands in where such locks mean nothing to other machines.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / _PARTS, self.parts)
@@ -68,7 +71,10 @@ class ResultCache:
             except BlockingIOError:
                 log.info("%s: another process makes this very result: waiting for it", self.folder)
                 fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            except OSError:  # no locks on this file system
+                log.debug("%s: no locks here, the lease alone counts", self.folder)
+            with held(self.folder / "lease", self.folder):
+                yield
 
     @contextmanager
     def store(self) -> Iterator[Path]:
