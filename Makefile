@@ -21,6 +21,8 @@ MAKEFLAGS += --no-builtin-rules
 # What an active conda or virtual environment would mix into ours.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX PIP_TARGET PIP_PREFIX PIP_USER
 export PYTHONNOUSERSITE := 1
+# Without compiled modules each of some hundred commands would compile what it imports, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 # Threads that spin while they wait slow each other down when tests run side by side.
 export OMP_WAIT_POLICY ?= PASSIVE
 export PATH := $(CURDIR)/.venv/bin:$(PATH)

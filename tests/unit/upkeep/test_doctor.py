@@ -213,6 +213,16 @@ def test_an_old_snakemake(monkeypatch):
     assert one(software.check_snakemake()).state == "ok"
 
 
+def test_modules_that_every_command_compiles_anew_are_said(monkeypatch):
+    monkeypatch.setattr(software.sys, "dont_write_bytecode", False)
+    assert one(software.check_compiled()).state == "ok"
+    monkeypatch.setattr(software.sys, "dont_write_bytecode", True)
+    monkeypatch.setattr(software.importlib.util, "find_spec", lambda name: None)
+    check = one(software.check_compiled())
+    assert check.state == "warn"
+    assert "PYTHONDONTWRITEBYTECODE" in check.remedy
+
+
 def test_gdal_and_proj(monkeypatch):
     assert {check.state for check in software.check_gdal()} == {"ok"}
     monkeypatch.setattr(software, "_DRIVERS", ("GTiff", "NoSuchFormat"))

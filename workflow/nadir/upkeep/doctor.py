@@ -16,6 +16,7 @@ from nadir.upkeep.place import (
     check_writing,
 )
 from nadir.upkeep.software import (
+    check_compiled,
     check_gdal,
     check_lock,
     check_python,
@@ -48,6 +49,7 @@ def examine(results: Path, workdir: Path, *, torch: bool = True) -> list[Check]:
         ("open files", check_files_at_once),
         ("GPU", lambda: check_gpus(torch_cuda())),
         ("Python", check_python),
+        ("modules", check_compiled),
         ("Snakemake", check_snakemake),
         ("GDAL", check_gdal),
         ("lock", lambda: check_lock(ROOT)),

@@ -46,10 +46,26 @@ def check_python() -> Iterator[Check]:
     yield Check("Python", "ok" if good else "fail", version, "" if good else remedy)
 
 
+def check_compiled() -> Iterator[Check]:
+    """See that modules are compiled once, and not by every command again."""
+    module = importlib.util.find_spec("numpy")
+    cached = module is not None and module.cached is not None and Path(module.cached).is_file()
+    if cached or not sys.dont_write_bytecode:
+        yield Check("modules", "ok", "compiled once")
+        return
+    yield Check(
+        "modules",
+        "warn",
+        "every command compiles what it imports: two to five seconds of each",
+        "Unset PYTHONDONTWRITEBYTECODE, or run `python -m compileall` on the environment's "
+        "folder of packages.",
+    )
+
+
 def check_snakemake() -> Iterator[Check]:
     """See that Snakemake is there and new enough."""
     needed = ".".join(map(str, _SNAKEMAKE))
-    remedy = f"Install Snakemake {needed} or newer in this environment (`make setup`)."
+    remedy = f"Install Snakemake {needed} or newer in this environment (`make environment`)."
     try:
         version = importlib.metadata.version("snakemake")
     except importlib.metadata.PackageNotFoundError:
@@ -63,7 +79,7 @@ def check_gdal() -> Iterator[Check]:
     """See that GDAL has the formats, and that PROJ finds its data."""
     foreign = [name for name in ("GDAL_DATA", "PROJ_LIB", "PROJ_DATA") if os.environ.get(name)]
     hint = f"Unset {', '.join(foreign)}: another installation's data." if foreign else ""
-    remedy = hint or "Install the packages of the lock again (`make setup`)."
+    remedy = hint or "Install the packages of the lock again (`make environment`)."
     import pyogrio
     import rasterio
     from rasterio.warp import transform
@@ -103,7 +119,9 @@ def torch_cuda() -> tuple[int, int] | None:
 def check_torch(seconds: float = 120) -> Iterator[Check]:
     """Let torch multiply, on the CPU and on every GPU, in a process that may crash."""
     if importlib.util.find_spec("torch") is None:
-        yield Check("torch", "fail", "it is not installed", "Install the lock (`make setup`).")
+        yield Check(
+            "torch", "fail", "it is not installed", "Install the lock (`make environment`)."
+        )
         return
     version = importlib.metadata.version("torch")
     try:
@@ -159,5 +177,5 @@ def check_lock(root: Path) -> Iterator[Check]:
     if lacking:
         parts.append(f"{len(lacking)} not installed ({', '.join(lacking[:3])})")
     found = "; ".join(parts) or f"all {count} packages as locked"
-    remedy = "`make setup` installs the lock; results may differ with other versions."
+    remedy = "`make environment` installs the lock; results may differ with other versions."
     yield Check("lock", "warn" if parts else "ok", found, remedy if parts else "")
