@@ -119,6 +119,36 @@ def held(lease: Path, what: str | os.PathLike[str]) -> Iterator[None]:
             os.close(descriptor)
 
 
+class LeaseWatch:
+    """Tells of leases that others hold whether their holders live, without waiting for them."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Path, tuple[Sign, float]] = {}
+
+    def lives(self, lease: Path) -> bool | None:
+        """Return whether a lease is in use: True once it was seen renewed (or its holder is known
+        to run on this machine), False where there is none or it is void, which is removed then;
+        None while this is not known, at most `LAPSE` seconds from the first look on.
+        """
+        found = _look(lease)
+        if found is None:
+            return False
+        now, (owner, sign) = time.monotonic(), found
+        if owner.get("machine") is not None and owner["machine"] == _machine():
+            alive = not _is_dead(owner)
+        else:
+            first, since = self._seen.setdefault(lease, (sign, now))
+            if first != sign:
+                return True
+            if now - since <= LAPSE:
+                return None
+            alive = False
+        if not alive:
+            self._seen.pop(lease, None)
+            _remove(lease, sign)
+        return alive
+
+
 def _acquire(lease: Path, what: str | os.PathLike[str]) -> int:
     """Create the lease, waiting as long as another one is valid; return its open descriptor."""
     sign: Sign | None = None
