@@ -31,6 +31,7 @@ from nadir.config.localization import (
 )
 from nadir.config.worlds import WorldConfig
 from nadir.errors import InputError
+from nadir.learn.kept import TrainingRun
 from nadir.localization.case import check_case
 from nadir.localization.casefile import Case, read_case
 from nadir.localization.deployment import descriptions
@@ -225,10 +226,12 @@ def _trained(
         cfg=DescriptorConfig(steps=steps),
         model=folder,
         history=folder / "history.parquet",
-        cache_root=prepared.folder / "trainings",
-        code=code_fingerprint("nadir.localization.descriptor_train"),
-        device="cpu",
-        threads=threads,
+        run=TrainingRun(
+            prepared.folder / "trainings",
+            code_fingerprint("nadir.localization.descriptor_train"),
+            device="cpu",
+            threads=threads,
+        ),
     )
     return folder
 

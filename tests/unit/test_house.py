@@ -215,6 +215,7 @@ def test_verbs_have_what_the_command_line_needs():
             "options",
             "training",
             "bundles",
+            "fitting",
             "fetching",
             "held_out",
         ):

@@ -16,6 +16,7 @@ from nadir.groundview.judge_fitting import fit_judge, load_judge
 from nadir.groundview.judge_learner import JudgeBatches, JudgedPhotos, known_again, share_loss
 from nadir.groundview.judging import train_judge
 from nadir.groundview.land_cover import agreement, chance_agreement
+from nadir.learn.kept import TrainingRun
 
 RATE = OptimizerConfig(name="adamw", learning_rate=1e-2, weight_decay=0.01)
 CFG = JudgeConfig(
@@ -26,10 +27,10 @@ CFG = JudgeConfig(
 
 def train(folder, pairs, cfg=CFG, **options):
     manifest = store_pairs(pairs, folder / "pairs.manifest.json")
-    settings = {"cache_root": folder / "cache", "code": "c", "device": "cpu", "threads": 1}
-    return train_judge(
-        options.pop("fit", fit_judge), manifest, cfg, model=folder / "judge", **settings, **options
-    )
+    told = {"code": "c", "device": "cpu", "threads": 1} | options
+    fit = told.pop("fit", fit_judge)
+    run = TrainingRun(folder / "cache", **told)
+    return train_judge(fit, manifest, cfg, model=folder / "judge", run=run)
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from nadir.groundview.pairs import open_pairs
 from nadir.groundview.probe import collapsed, diversity
 from nadir.groundview.training import train_groundview, view_data
 from nadir.learn.history import read_history
+from nadir.learn.kept import TrainingRun
 
 SMALL = {"widths": (8, 8), "crop_px": 16, "embedding": 4}
 GAN = ConditionalGan(**SMALL, latent=4, discriminator_width=4)
@@ -39,10 +40,7 @@ def run(folder, pairs, model, train=TRAIN, fit=fit_groundview, cache="cache"):
         model=folder / "model",
         history=folder / "history.parquet",
         frames=folder / "frames.npz",
-        cache_root=folder / cache,
-        code="code",
-        device="cpu",
-        threads=1,
+        run=TrainingRun(folder / cache, "code", device="cpu", threads=1),
     )
 
 

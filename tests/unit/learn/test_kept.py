@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nadir.learn.kept import CARD, keep_training
+from nadir.learn.kept import CARD, TrainingRun, keep_training
+from nadir.learn.session import Session
 
 FACTS = {"device": "cpu", "seconds": 1.5, "result": {"best": 0.25}}
 
@@ -18,7 +19,9 @@ class Training:
     def __init__(self, fails: bool = False) -> None:
         self.fails, self.runs = fails, []
 
-    def __call__(self, work: Path, made: Path, keys: dict) -> dict:
+    def __call__(self, session: Session) -> dict:
+        work, made, keys = session.work, session.folder, session.keys
+        assert (session.device, session.threads) == ("cpu", 2)
         assert work.is_dir() and not list(made.iterdir())
         before = sorted(path.name for path in work.iterdir() if path != made)
         self.runs.append((before, keys))
@@ -31,10 +34,11 @@ class Training:
         return FACTS
 
 
-def keep(fit: Training, folder: Path, seed: int = 1, **options) -> str:
-    parts = {"code": "c", "seed": seed, "method": {"steps": 3}, "photos": ["d1", "d2"]} | options
+def keep(fit: Training, folder: Path, code: str = "c", seed: int = 1, **options) -> str:
+    run = TrainingRun(folder / "cache", code, seed, device="cpu", threads=2)
+    parts = {"method": {"steps": 3}, "photos": ["d1", "d2"]} | options
     outputs = {"model.bin": folder / "out" / "m.bin", CARD: folder / "out" / CARD}
-    return keep_training(fit, folder / "cache", parts, outputs, cfg=("method",), threads=2)
+    return keep_training(fit, run, parts, outputs, cfg=("method",))
 
 
 def test_a_training_runs_once(tmp_path):
@@ -88,7 +92,7 @@ def test_a_failure_leaves_no_result_and_the_next_run_its_state(tmp_path):
 def test_a_lacking_result_file_is_no_delivery(tmp_path):
     """A training that made something else than was declared leaves nothing half delivered."""
 
-    def fit(work: Path, made: Path, keys: dict) -> dict:
+    def fit(session: Session) -> dict:
         return FACTS
 
     with pytest.raises(FileNotFoundError):

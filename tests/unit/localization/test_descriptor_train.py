@@ -15,6 +15,7 @@ from nadir.errors import InputError
 from nadir.learn import keeper
 from nadir.learn.bundle import load_bundle
 from nadir.learn.history import read_history
+from nadir.learn.kept import TrainingRun
 from nadir.localization import descriptor_data, descriptor_fit
 from nadir.localization.descriptor_fit import load_descriptor
 from nadir.localization.descriptor_train import train_descriptor
@@ -58,8 +59,7 @@ def train(case: Path, folder: Path, cfg=CFG, photos: Path | None = None, **optio
         cfg=cfg,
         model=folder / "model",
         history=folder / "history.parquet",
-        cache_root=folder / "cache",
-        **given,
+        run=TrainingRun(folder / "cache", **given),
     )
 
 
@@ -107,9 +107,9 @@ def test_an_equal_training_is_delivered(case, trained, tmp_path, monkeypatch):
 def key_of(case: Path, folder: Path, monkeypatch, **options) -> str:
     """Return the key of a training that is not run."""
 
-    def fit(references, located, sides, cfg, folders, *_):
+    def fit(references, located, sides, cfg, session):
         for name in ("model.safetensors", "model.yaml", "history.parquet"):
-            (folders[1] / name).write_bytes(b"")
+            (session.folder / name).write_bytes(b"")
         return {"device": "cpu", "seconds": 0.0, "result": {}}
 
     monkeypatch.setattr(descriptor_fit, "fit_descriptor", fit)

@@ -19,6 +19,7 @@ from nadir.errors import InputError
 from nadir.learn import keeper
 from nadir.learn.bundle import load_bundle, save_bundle
 from nadir.learn.history import read_history
+from nadir.learn.kept import TrainingRun
 from nadir.learn.seeds import derived_seed, seed_all
 from nadir.localization.photos import write_photos
 from nadir.localization.pose import Pose
@@ -108,8 +109,7 @@ def train(case, folder: Path, cfg=CFG, **options):
         method=cfg,
         model=folder / "model",
         history=folder / "history.parquet",
-        cache_root=folder / "cache",
-        **given,
+        run=TrainingRun(folder / "cache", **given),
     )
 
 

@@ -16,6 +16,7 @@ from nadir.errors import InputError
 from nadir.learn import keeper
 from nadir.learn.bundle import load_bundle, save_bundle
 from nadir.learn.history import read_history
+from nadir.learn.kept import TrainingRun
 from nadir.retrieval.evaluate import Intervals, evaluate
 from nadir.retrieval.extraction import asked_for, extract, load_embedder
 from nadir.retrieval.feature_store import Stored, read_features, write_features
@@ -67,10 +68,7 @@ def train(images: Path, out: Path, network=NETWORK, cfg=TRAIN) -> str:
         train=cfg,
         model=out / "model",
         history=out / "history.parquet",
-        cache_root=out / "cache",
-        code="c",
-        device="cpu",
-        threads=1,
+        run=TrainingRun(out / "cache", "c", device="cpu", threads=1),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import pytest
 
 from nadir.config.experiments import LossConfig, RandomForest, TrainConfig, UNet, UNetScratch
 from nadir.errors import InputError
+from nadir.learn.kept import TrainingRun
 from nadir.provenance.atomic import write_json
 from nadir.provenance.manifest import Manifest, store_path
 from nadir.raster import cube as cube_module
@@ -58,11 +59,7 @@ def inputs(tmp_path, monkeypatch):
         "outputs": TrainOutputs(
             tmp_path / "out/model", tmp_path / "out/history.parquet", tmp_path / "out/tensorboard"
         ),
-        "cache_root": tmp_path / "cache",
-        "code": "abc",
-        "seed": 1,
-        "device": "cpu",
-        "threads": 1,
+        "run": TrainingRun(tmp_path / "cache", "abc", seed=1, device="cpu", threads=1),
     }
 
 
@@ -89,7 +86,7 @@ def test_a_training_is_kept_and_delivered_again(inputs, monkeypatch):
     ]
     assert card["code"] == "abc" and card["seed"] == 1 and card["device"] == "cpu"
     assert card["result"]["epochs"] == 2 and card["versions"]["torch"]
-    assert not (inputs["cache_root"] / key / "work").exists()
+    assert not (inputs["run"].cache_root / key / "work").exists()
 
 
 def test_delivery_imports_no_torch(inputs):
@@ -98,7 +95,7 @@ def test_delivery_imports_no_torch(inputs):
     given = {
         name: value
         for name, value in inputs.items()
-        if name not in ("fit", "model", "train", "table", "outputs")
+        if name not in ("fit", "model", "train", "table", "outputs", "run")
     }
     given = {
         name: str(value) if isinstance(value, Path) else value for name, value in given.items()
@@ -111,9 +108,11 @@ import sys
 from pathlib import Path
 from nadir.config.classes import ClassTable
 from nadir.config.experiments import TrainConfig, UNetScratch
+from nadir.learn.kept import TrainingRun
 from nadir.segmentation.train import TrainOutputs, train_model
 out = Path({str(inputs["outputs"].model.parent)!r})
 train_model(None, **{given!r},
+    run=TrainingRun(Path({str(inputs["run"].cache_root)!r}), "abc", 1, "cpu", 1),
     model=UNetScratch(width=4, depth=2), train=TrainConfig(epochs=2, batch_size=4),
     table=ClassTable.model_validate({TABLE.model_dump(mode="json")!r}),
     outputs=TrainOutputs(out / "model", out / "history.parquet", out / "tensorboard"))
@@ -126,11 +125,15 @@ assert "torch" not in sys.modules
 def test_what_matters_changes_the_key_and_what_does_not_keeps_it(inputs, tmp_path):
     forest = {**inputs, "fit": fit_forest, "model": RandomForest(trees=2, pixels=500)}
     key = train_model(**forest)
-    assert train_model(**{**forest, "threads": 2, "device": "auto"}) == key
+
+    def changed(**parts):
+        return {**forest, "run": replace(forest["run"], **parts)}
+
+    assert train_model(**changed(threads=2, device="auto")) == key
     assert train_model(**{**forest, "scenes": dict(reversed(inputs["scenes"].items()))}) == key
     others = {
-        train_model(**{**forest, "seed": 2}),
-        train_model(**{**forest, "code": "abd"}),
+        train_model(**changed(seed=2)),
+        train_model(**changed(code="abd")),
         train_model(**{**forest, "model": RandomForest(trees=3, pixels=500)}),
     }
     assert len(others) == 3 and key not in others
@@ -152,7 +155,7 @@ def test_faults_are_found_before_data_are_opened(inputs, monkeypatch):
         train_model(**{**inputs, "model": UNet(encoder="resnet81")})
     monkeypatch.setattr("nadir.learn.devices.count_gpus", lambda: 0)
     with pytest.raises(InputError, match="a GPU is asked for"):
-        train_model(**{**inputs, "device": "cuda"})
+        train_model(**{**inputs, "run": replace(inputs["run"], device="cuda")})
     inputs["split"].unlink()
     with pytest.raises(InputError, match="there is no such file"):
         train_model(**inputs)
@@ -219,4 +222,4 @@ def test_outlines_count_only_where_the_loss_looks_at_them(inputs, tmp_path, monk
 def test_a_training_that_does_not_suit_the_classes_is_refused(inputs, train, match):
     with pytest.raises(InputError, match=match):
         train_model(**{**inputs, "train": train})
-    assert not inputs["cache_root"].exists()
+    assert not inputs["run"].cache_root.exists()

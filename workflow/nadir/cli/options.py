@@ -60,15 +60,6 @@ def add_footprints(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--footprints", help="polygons of buildings that were simulated")
 
 
-def add_fit(parser: argparse.ArgumentParser) -> None:
-    """Add what every command that trains has: outputs, settings, code and threads."""
-    parser.add_argument("--out", required=True, type=Path, help="weights of the bundle to write")
-    parser.add_argument("--history", required=True, type=Path, help="table of epochs to write")
-    add_cfg(parser)
-    add_code(parser)
-    add_threads(parser)
-
-
 def add_raw(parser: argparse.ArgumentParser) -> None:
     """Add `--raw`: digests of the raw files, recorded in the manifest."""
     parser.add_argument(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nadir.cli.options import add_fit, cache_root, device, section
+from nadir.cli.fitting import add_fit, training_run
+from nadir.cli.options import section
 from nadir.config.localization import DescriptorConfig
 from nadir.localization.descriptor_train import train_descriptor
 
@@ -27,9 +28,5 @@ def run(options: argparse.Namespace) -> None:
         cfg=section(options.cfg, "descriptor", DescriptorConfig),
         model=options.out.parent,
         history=options.history,
-        cache_root=cache_root(options.out, "train-descriptor"),
-        code=options.code,
-        seed=section(options.cfg, "seed", int),
-        device=device(),
-        threads=options.threads,
+        run=training_run(options, "train-descriptor"),
     )

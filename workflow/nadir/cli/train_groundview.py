@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from nadir.cli.options import add_fit, cache_root, device, section
+from nadir.cli.fitting import add_fit, training_run
+from nadir.cli.options import section
 from nadir.config.groundview_experiments import GeneratorConfig, ViewTrain
 from nadir.groundview.training import train_groundview
 
@@ -28,11 +29,7 @@ def run(options: argparse.Namespace) -> None:
         model=options.out.parent,
         history=options.history,
         frames=options.frames,
-        cache_root=cache_root(options.out, "train-groundview"),
-        code=options.code,
-        seed=section(options.cfg, "seed", int),
-        device=device(),
-        threads=options.threads,
+        run=training_run(options, "train-groundview"),
     )
 
 

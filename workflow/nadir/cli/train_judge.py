@@ -6,15 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from nadir.cli.options import (
-    add_cfg,
-    add_code,
-    add_out,
-    add_threads,
-    cache_root,
-    device,
-    section,
-)
+from nadir.cli.fitting import training_run
+from nadir.cli.options import add_cfg, add_code, add_out, add_threads, section
 from nadir.config.groundview_evaluate import JudgeConfig
 from nadir.groundview.judging import train_judge
 
@@ -35,11 +28,7 @@ def run(options: argparse.Namespace) -> None:
         options.pairs,
         section(options.cfg, "judge", JudgeConfig),
         model=options.out.parent,
-        cache_root=cache_root(options.out, "train-judge"),
-        code=options.code,
-        seed=section(options.cfg, "seed", int),
-        device=device(),
-        threads=options.threads,
+        run=training_run(options, "train-judge"),
     )
 
 

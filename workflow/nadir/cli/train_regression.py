@@ -6,12 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from nadir.cli.options import (
-    add_fit,
-    cache_root,
-    device,
-    section,
-)
+from nadir.cli.fitting import add_fit, training_run
+from nadir.cli.options import section
 from nadir.config.localization import Regression
 from nadir.localization.casefile import read_case
 from nadir.localization.regression_train import train_regression
@@ -33,11 +29,7 @@ def run(options: argparse.Namespace) -> None:
         method=section(options.cfg, "method", Regression),
         model=options.out.parent,
         history=options.history,
-        cache_root=cache_root(options.out, "train-regression"),
-        code=options.code,
-        seed=section(options.cfg, "seed", int),
-        device=device(),
-        threads=options.threads,
+        run=training_run(options, "train-regression"),
     )
 
 

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from nadir.cli.options import add_fit, cache_root, device, section
+from nadir.cli.fitting import add_fit, training_run
+from nadir.cli.options import section
 from nadir.config.retrieval_experiments import RetrievalModel, RetrievalTrain
 from nadir.retrieval.training import train_retrieval
 
@@ -28,11 +29,7 @@ def run(options: argparse.Namespace) -> None:
         train=section(options.cfg, "train", RetrievalTrain),
         model=options.out.parent,
         history=options.history,
-        cache_root=cache_root(options.out, "train-retrieval"),
-        code=options.code,
-        seed=section(options.cfg, "seed", int),
-        device=device(),
-        threads=options.threads,
+        run=training_run(options, "train-retrieval"),
     )
 
 

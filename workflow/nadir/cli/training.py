@@ -5,14 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nadir.cli.options import (
-    add_fit,
-    by_scene,
-    cache_root,
-    class_table,
-    device,
-    section,
-)
+from nadir.cli.fitting import add_fit, training_run
+from nadir.cli.options import by_scene, class_table, section
 from nadir.config.experiments import ModelConfig, TrainConfig
 from nadir.segmentation.train import Fit, TrainOutputs, train_model
 
@@ -48,10 +42,6 @@ def train_as_told(options: argparse.Namespace, fit: Fit) -> None:
         outputs=TrainOutputs(
             model=folder, history=options.history, logs=folder.parent / "tensorboard"
         ),
-        cache_root=cache_root(options.out, "train"),
-        code=options.code,
-        seed=section(options.cfg, "seed", int),
-        device=device(),
-        threads=options.threads,
+        run=training_run(options, "train"),
         outlines=by_scene(options.outlines),
     )

@@ -14,8 +14,7 @@ from nadir.config.groundview_evaluate import JudgeConfig
 from nadir.errors import InputError
 from nadir.groundview.pairs import Pairs, open_pairs
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS
-from nadir.learn.devices import check_device
-from nadir.learn.kept import CARD, keep_training
+from nadir.learn.kept import CARD, TrainingRun, keep_training
 from nadir.learn.session import Session
 from nadir.provenance.digest import sha
 
@@ -36,11 +35,7 @@ def train_judge(
     cfg: JudgeConfig,
     *,
     model: Path,
-    cache_root: str | os.PathLike[str],
-    code: str,
-    seed: int = 0,
-    device: str = "auto",
-    threads: int = 2,
+    run: TrainingRun,
 ) -> str:
     """Train the judge of a dataset, or deliver what an equal training gave before.
 
@@ -52,11 +47,7 @@ def train_judge(
         pairs: Manifest of the pairs.
         cfg: The judge's section.
         model: Folder for `model.safetensors`, `model.yaml`, `card.json` and `history.parquet`.
-        cache_root: Folder of kept trainings.
-        code: Fingerprint of the code.
-        seed: Seed of the configuration.
-        device: `auto`, `cpu` or `cuda`.
-        threads: CPU threads.
+        run: Where it is kept, of which code and seed, and what computes it.
 
     Returns:
         The key.
@@ -70,17 +61,14 @@ def train_judge(
     parts = {
         "photos": {split: _digest(data, split) for split in ("train", "validation")},
         "judge": cfg.model_dump(mode="json"),
-        "code": code,
-        "seed": seed,
     }
 
-    def fit_into(work: Path, made: Path, keys: dict[str, Any]) -> dict[str, Any]:
-        check_device(device)
-        return fit(data, cfg, Session(work, made, seed, device, threads, keys))
+    def fit_into(session: Session) -> dict[str, Any]:
+        return fit(data, cfg, session)
 
     names = (WEIGHTS, DESCRIPTION, CARD, "history.parquet")
     outputs = {name: model / name for name in names}
-    return keep_training(fit_into, cache_root, parts, outputs, cfg=("judge",), threads=threads)
+    return keep_training(fit_into, run, parts, outputs, cfg=("judge",))
 
 
 def check_judged(pairs: Pairs, name: str | os.PathLike[str]) -> None:

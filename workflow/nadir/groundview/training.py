@@ -10,7 +10,7 @@ import logging
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ from nadir.groundview.frames import FRAMES
 from nadir.groundview.pairs import Pairs, open_pairs
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS
 from nadir.learn.devices import check_device
-from nadir.learn.kept import CARD, keep_training
+from nadir.learn.kept import CARD, TrainingRun, keep_training
 from nadir.learn.session import Session
 
 log = logging.getLogger(__name__)
@@ -80,11 +80,7 @@ def train_groundview(
     model: Path,
     history: Path,
     frames: Path,
-    cache_root: str | os.PathLike[str],
-    code: str,
-    seed: int = 0,
-    device: str = "auto",
-    threads: int = 2,
+    run: TrainingRun,
 ) -> str:
     """Train a generator, or deliver what an equal training gave before.
 
@@ -99,11 +95,7 @@ def train_groundview(
         model: Folder for `model.safetensors`, `model.yaml` and `card.json`.
         history: `history.parquet` to write.
         frames: `frames.npz` to write.
-        cache_root: Folder of kept trainings.
-        code: Fingerprint of the code.
-        seed: Seed of the configuration.
-        device: `auto`, `cpu` or `cuda`.
-        threads: CPU threads.
+        run: Where it is kept, of which code and seed, and what computes it.
 
     Returns:
         The key.
@@ -114,32 +106,31 @@ def train_groundview(
         OutputError: When the disk is full or not writable.
     """
     data = view_data(open_pairs(pairs), network, train, pairs)
-    check_device(device)
-    parts: dict[str, Any] = {"pairs": data.train.digest, "code": code, "seed": seed}
+    check_device(run.device)
+    parts: dict[str, Any] = {"pairs": data.train.digest}
     cfg = ("model", "train")
     names = (WEIGHTS, DESCRIPTION, CARD, FRAMES, HISTORY)
 
-    def fit_first(work: Path, made: Path, keys: dict[str, Any]) -> dict[str, Any]:
-        session = ViewSession(work, made, seed, device, threads, keys, stage="adversarial")
-        return fit(data, network, first_stage(network, train), session)
+    def fit_first(session: Session) -> dict[str, Any]:
+        stage = ViewSession(**vars(session), stage="adversarial")
+        return fit(data, network, first_stage(network, train), stage)
 
-    def fit_into(work: Path, made: Path, keys: dict[str, Any]) -> dict[str, Any]:
-        session = ViewSession(work, made, seed, device, threads, keys)
+    def fit_into(session: Session) -> dict[str, Any]:
         if not isinstance(network, DcganEncoder):
-            return fit(data, network, train, session)
-        before = work / "adversarial"
+            return fit(data, network, train, ViewSession(**vars(session)))
+        before = session.work / "adversarial"
         shared = network.model_dump(mode="json", include={"name", "latent", "width"})
         first = {"model": shared, "train": first_stage(network, train).model_dump(mode="json")}
         outputs = {name: before / name for name in names}
-        root = Path(cache_root) / "adversarial"
-        keep_training(fit_first, root, parts | first, outputs, cfg=cfg, threads=threads)
-        session = ViewSession(work, made, seed, device, threads, keys, "encoder", before)
-        return fit(data, network, second_stage(network, train), session)
+        shared_run = replace(run, cache_root=run.cache_root / "adversarial")
+        keep_training(fit_first, shared_run, parts | first, outputs, cfg=cfg)
+        stage = ViewSession(**vars(session), stage="encoder", before=before)
+        return fit(data, network, second_stage(network, train), stage)
 
     places = [model / WEIGHTS, model / DESCRIPTION, model / CARD, frames, history]
     sections = {"model": network.model_dump(mode="json"), "train": train.model_dump(mode="json")}
     outputs = dict(zip(names, places, strict=True))
-    return keep_training(fit_into, cache_root, parts | sections, outputs, cfg=cfg, threads=threads)
+    return keep_training(fit_into, run, parts | sections, outputs, cfg=cfg)
 
 
 def view_data(

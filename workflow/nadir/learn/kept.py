@@ -9,11 +9,14 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nadir.config.encoders import is_weights_file
 from nadir.learn.card import run_card
+from nadir.learn.devices import check_device
+from nadir.learn.session import Session
 from nadir.provenance.atomic import write_json
 from nadir.provenance.cache import ResultCache
 from nadir.provenance.digest import sha
@@ -23,55 +26,73 @@ log = logging.getLogger(__name__)
 
 CARD = "card.json"
 
-FitInto = Callable[[Path, Path, dict[str, Any]], dict[str, Any]]
-"""(folder for the state of an unfinished run, folder to write the result into, keys for the
-bundle) -> facts for the run card.
-"""
+FitInto = Callable[[Session], dict[str, Any]]
+"""How and where -> facts for the run card; writes the result into the session's folder."""
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What every training is told beside its data and its settings.
+
+    Attributes:
+        cache_root: Folder of kept trainings, such as `results/.cache/train`.
+        code: Fingerprint of the code.
+        seed: Seed of the configuration.
+        device: `auto`, `cpu` or `cuda`.
+        threads: CPU threads.
+    """
+
+    cache_root: Path
+    code: str
+    seed: int = 0
+    device: str = "auto"
+    threads: int = 2
 
 
 def keep_training(
     fit: FitInto,
-    cache_root: str | os.PathLike[str],
+    run: TrainingRun,
     parts: dict[str, Any],
     outputs: Mapping[str, str | os.PathLike[str]],
     *,
     cfg: tuple[str, ...],
-    threads: int,
 ) -> str:
     """Train, or deliver what an equal training gave before.
 
     Args:
         fit: Trains.
-        cache_root: Folder of kept trainings.
-        parts: All that the result depends on; holds `code` and `seed`.
+        run: Where it is kept, of which code and seed, and what computes it.
+        parts: All else that the result depends on.
         outputs: File of the result -> where to put it; `card.json` is written here.
         cfg: Which parts are settings (the rest are digests), for the run card.
-        threads: CPU threads, for the run card.
 
     Returns:
         The key.
 
     Raises:
-        InputError: As `fit` does.
+        InputError: As `fit` does, or for a device that is not there.
         OutputError: When the disk is full or not writable.
     """
-    cache = ResultCache(cache_root, parts)
+    cache = ResultCache(run.cache_root, parts | {"code": run.code, "seed": run.seed})
     with cache.lock():
         if cache.result is None:
+            check_device(run.device)
             made = cache.work / "made"
             shutil.rmtree(made, ignore_errors=True)
             made.mkdir()
-            rest = dict(cache.parts)
-            code, seed = rest.pop("code"), rest.pop("seed")
-            facts = fit(cache.work, made, {"training": cache.key, "code": code, "seed": seed})
-            settings = {name: rest.pop(name) for name in cfg}
+            keys = {"training": cache.key, "code": run.code, "seed": run.seed}
+            facts = fit(Session(cache.work, made, run.seed, run.device, run.threads, keys))
             card = run_card(
-                cfg=settings, digests=rest, code=code, seed=seed, threads=threads, **facts
+                cfg={name: parts[name] for name in cfg},
+                digests={name: part for name, part in parts.items() if name not in cfg},
+                code=run.code,
+                seed=run.seed,
+                threads=run.threads,
+                **facts,
             )
             write_json(made / CARD, card)
             with cache.store() as result:
-                for path in made.iterdir():
-                    shutil.copy2(path, result / path.name)
+                shutil.copytree(made, result, dirs_exist_ok=True)
         else:
             log.info("this training has been done before (key %s): it is delivered", cache.key)
         cache.deliver(dict(outputs))

@@ -19,6 +19,7 @@ from nadir.learn.devices import device_label, lease
 from nadir.learn.history import write_history
 from nadir.learn.loop import fit
 from nadir.learn.seeds import derived_seed, seed_all
+from nadir.learn.session import Session
 from nadir.localization.coarse import cell_size
 from nadir.localization.descriptor import STRIDE, Descriptor
 from nadir.localization.descriptor_data import LocatedPhoto, PairBatches
@@ -42,11 +43,7 @@ def fit_descriptor(
     located: pd.DataFrame,
     sides: list[float],
     cfg: DescriptorConfig,
-    folders: tuple[Path, Path],
-    keys: dict[str, Any],
-    seed: int,
-    device: str,
-    threads: int,
+    session: Session,
 ) -> dict[str, Any]:
     """Train (or resume) and write bundle and history.
 
@@ -55,17 +52,12 @@ def fit_descriptor(
         located: Rows of the photo table with known pose.
         sides: Longer side of the photos in pixels, and their scale.
         cfg: The descriptor's section.
-        folders: For the state of an unfinished run, and for the result.
-        keys: Keys of code and data, for the bundle.
-        seed: Seed of the configuration.
-        device: `auto`, `cpu` or `cuda`.
-        threads: CPU threads.
+        session: How and where.
 
     Returns:
         Facts for the run card.
     """
-    work, made = folders
-    run_seed = derived_seed(seed, cfg.seed)
+    run_seed = derived_seed(session.seed, cfg.seed)
     cell = cell_size(round(sides[0] * sides[1]))
     level = cell // STRIDE
     side = 8 * max(int(sides[0] * sides[1] / level) // 8, 8)
@@ -81,8 +73,8 @@ def fit_descriptor(
         optimizer=OptimizerConfig(name="adamw", learning_rate=cfg.learning_rate, weight_decay=1e-3),
         scheduler=SchedulerConfig(name="cosine", warmup=1 if epochs > 4 else 0),
     )
-    with lease(device) as found:
-        torch.set_num_threads(threads)
+    with lease(session.device) as found:
+        torch.set_num_threads(session.threads)
         seed_all(run_seed, _WEIGHTS)
         network = Descriptor(cfg.channels, cfg.width)
         learner = DescriptorLearner(network, train_cfg)
@@ -90,7 +82,7 @@ def fit_descriptor(
         train = PairBatches(*made_of, min(EPOCH, cfg.steps), run_seed)
         held = PairBatches(*made_of, _VALIDATION, run_seed, fixed=True)
         best, progress = fit(
-            learner, train, held, work=work, seed=run_seed, device=found, logs=None
+            learner, train, held, work=session.work, seed=run_seed, device=found, logs=None
         )
         label = device_label(found)
     description = {
@@ -98,10 +90,10 @@ def fit_descriptor(
         "network": {"channels": cfg.channels, "width": cfg.width},
         "cell_px": cell,
         "input": "RGB, 0 to 1, at a quarter of a cell a pixel",
-        "keys": keys,
+        "keys": session.keys,
     }
-    save_bundle(made, description, best)
-    write_history(made / "history.parquet", progress.rows)
+    save_bundle(session.folder, description, best)
+    write_history(session.folder / "history.parquet", progress.rows)
     return {
         "device": label,
         "seconds": progress.seconds,

@@ -11,7 +11,8 @@ import pandas as pd
 from nadir.config.localization import DescriptorConfig
 from nadir.errors import InputError
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS
-from nadir.learn.kept import CARD, keep_training
+from nadir.learn.kept import CARD, TrainingRun, keep_training
+from nadir.learn.session import Session
 from nadir.localization.photos import read_photos
 from nadir.provenance.manifest import read_manifest
 
@@ -25,11 +26,7 @@ def train_descriptor(
     cfg: DescriptorConfig,
     model: Path,
     history: Path,
-    cache_root: str | os.PathLike[str],
-    code: str,
-    seed: int = 0,
-    device: str = "auto",
-    threads: int = 2,
+    run: TrainingRun,
 ) -> str:
     """Train the descriptor from located photos and the references, or deliver what is kept.
 
@@ -39,11 +36,7 @@ def train_descriptor(
         cfg: The descriptor's section; `steps` is at least 1.
         model: Folder for `model.safetensors`, `model.yaml` and `card.json`.
         history: `history.parquet` to write.
-        cache_root: Folder of kept trainings.
-        code: Fingerprint of the code.
-        seed: Seed of the configuration.
-        device: `auto`, `cpu` or `cuda`.
-        threads: CPU threads.
+        run: Where it is kept, of which code and seed, and what computes it.
 
     Returns:
         The key.
@@ -61,22 +54,18 @@ def train_descriptor(
         "photos": [list(row) for row in located[_KEYED].itertuples(index=False)],
         "sides": _sides(table),
         "descriptor": cfg.model_dump(mode="json"),
-        "code": code,
-        "seed": seed,
     }
 
-    def fit(work: Path, made: Path, keys: dict[str, Any]) -> dict[str, Any]:
+    def fit(session: Session) -> dict[str, Any]:
         from nadir.localization.descriptor_fit import fit_descriptor  # torch, where there is need
 
-        return fit_descriptor(
-            references, located, _sides(table), cfg, (work, made), keys, seed, device, threads
-        )
+        return fit_descriptor(references, located, _sides(table), cfg, session)
 
     outputs: dict[str, str | os.PathLike[str]] = {
         name: model / name for name in (WEIGHTS, DESCRIPTION, CARD)
     }
     outputs["history.parquet"] = history
-    return keep_training(fit, cache_root, parts, outputs, cfg=("descriptor",), threads=threads)
+    return keep_training(fit, run, parts, outputs, cfg=("descriptor",))
 
 
 def _sides(photos: pd.DataFrame) -> list[float]:

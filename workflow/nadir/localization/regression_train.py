@@ -18,8 +18,7 @@ from nadir.config.encoders import encoder_faults
 from nadir.config.localization import Regression
 from nadir.errors import InputError
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS, check_weights_file
-from nadir.learn.devices import check_device
-from nadir.learn.kept import CARD, keep_training, pretrained_parts
+from nadir.learn.kept import CARD, TrainingRun, keep_training, pretrained_parts
 from nadir.learn.session import Session
 from nadir.localization.photos import read_photos
 
@@ -53,11 +52,7 @@ def train_regression(
     method: Regression,
     model: Path,
     history: Path,
-    cache_root: str | os.PathLike[str],
-    code: str,
-    seed: int = 0,
-    device: str = "auto",
-    threads: int = 2,
+    run: TrainingRun,
 ) -> str:
     """Train the regression baseline, or deliver what an equal training gave before.
 
@@ -72,11 +67,7 @@ def train_regression(
         method: The method's section.
         model: Folder for `model.safetensors`, `model.yaml` and `card.json`.
         history: `history.parquet` to write.
-        cache_root: Folder of kept trainings.
-        code: Fingerprint of the code.
-        seed: Seed of the configuration.
-        device: `auto`, `cpu` or `cuda`.
-        threads: CPU threads.
+        run: Where it is kept, of which code and seed, and what computes it.
 
     Returns:
         The key.
@@ -92,17 +83,14 @@ def train_regression(
         "photos": _rows(pd.concat([data.train, data.validation])),
         "substrate": {key: data.substrate[key] for key in ("width", "height", "digest")},
         "method": method.model_dump(mode="json") | pretrained_parts(method.weights),
-        "code": code,
-        "seed": seed,
     }
 
-    def fit_into(work: Path, made: Path, keys: dict[str, Any]) -> dict[str, Any]:
-        check_device(device)
-        return fit(data, method, Session(work, made, seed, device, threads, keys))
+    def fit_into(session: Session) -> dict[str, Any]:
+        return fit(data, method, session)
 
     outputs = {name: model / name for name in (WEIGHTS, DESCRIPTION, CARD)}
     outputs["history.parquet"] = history
-    return keep_training(fit_into, cache_root, parts, outputs, cfg=("method",), threads=threads)
+    return keep_training(fit_into, run, parts, outputs, cfg=("method",))
 
 
 def check_regression(cfg: Regression) -> None:

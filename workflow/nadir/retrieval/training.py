@@ -18,8 +18,7 @@ from nadir.config.encoders import encoder_faults
 from nadir.config.retrieval_experiments import LIGHT, RetrievalModel, RetrievalTrain
 from nadir.errors import InputError
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS, check_weights_file
-from nadir.learn.devices import check_device
-from nadir.learn.kept import CARD, keep_training, pretrained_parts
+from nadir.learn.kept import CARD, TrainingRun, keep_training, pretrained_parts
 from nadir.learn.session import Session
 from nadir.retrieval.places import complete_places, read_images
 
@@ -60,11 +59,7 @@ def train_retrieval(
     train: RetrievalTrain,
     model: Path,
     history: Path,
-    cache_root: str | os.PathLike[str],
-    code: str,
-    seed: int = 0,
-    device: str = "auto",
-    threads: int = 2,
+    run: TrainingRun,
 ) -> str:
     """Train a retrieval network, or deliver what an equal training gave before.
 
@@ -81,11 +76,7 @@ def train_retrieval(
         train: The training's section.
         model: Folder for `model.safetensors`, `model.yaml` and `card.json`.
         history: `history.parquet` to write.
-        cache_root: Folder of kept trainings.
-        code: Fingerprint of the code.
-        seed: Seed of the configuration.
-        device: `auto`, `cpu` or `cuda`.
-        threads: CPU threads.
+        run: Where it is kept, of which code and seed, and what computes it.
 
     Returns:
         The key.
@@ -103,19 +94,15 @@ def train_retrieval(
         "upright": upright,
         "model": network.model_dump(mode="json") | pretrained_parts(network.weights),
         "train": train.model_dump(mode="json"),
-        "code": code,
-        "seed": seed,
     }
 
-    def fit_into(work: Path, made: Path, keys: dict[str, Any]) -> dict[str, Any]:
-        check_device(device)
-        session = Session(work, made, seed, device, threads, keys)
+    def fit_into(session: Session) -> dict[str, Any]:
         return fit(data, network, train, session)
 
     outputs = {name: model / name for name in (WEIGHTS, DESCRIPTION, CARD)}
     outputs["history.parquet"] = history
     cfg = ("model", "train", "views", "upright")
-    return keep_training(fit_into, cache_root, parts, outputs, cfg=cfg, threads=threads)
+    return keep_training(fit_into, run, parts, outputs, cfg=cfg)
 
 
 def check_network(cfg: RetrievalModel) -> None:

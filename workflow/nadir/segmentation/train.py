@@ -10,19 +10,16 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nadir.config.classes import ClassTable
 from nadir.config.experiments import ModelConfig, RandomForest, TrainConfig
 from nadir.errors import InputError, did_you_mean
-from nadir.learn.card import run_card
-from nadir.learn.devices import check_device
-from nadir.learn.kept import pretrained_parts
+from nadir.learn.kept import TrainingRun, keep_training, pretrained_parts
 from nadir.learn.session import Session
-from nadir.provenance.atomic import swap_folder, temporary_beside, write_faults, write_json
-from nadir.provenance.cache import ResultCache
+from nadir.provenance.atomic import swap_folder, temporary_beside, write_faults
 from nadir.provenance.digest import sha
 from nadir.provenance.manifest import read_manifest
 from nadir.segmentation.dataset import TrainingData, assemble
@@ -85,11 +82,7 @@ def train_model(
     train: TrainConfig,
     table: ClassTable,
     outputs: TrainOutputs,
-    cache_root: str | os.PathLike[str],
-    code: str,
-    seed: int = 0,
-    device: str = "auto",
-    threads: int = 2,
+    run: TrainingRun,
     memory: int | None = None,
     outlines: Mapping[str, str | os.PathLike[str]] | None = None,
 ) -> str:
@@ -108,11 +101,7 @@ def train_model(
         train: The training's section.
         table: The classes.
         outputs: Where the products go.
-        cache_root: Folder of kept trainings, such as `results/.cache/train`.
-        code: Fingerprint of the code.
-        seed: Seed of the configuration.
-        device: `auto`, `cpu` or `cuda`.
-        threads: CPU threads.
+        run: Where it is kept, of which code and seed, and what computes it.
         memory: Bytes that training data may take in memory; by default half of what is free.
         outlines: Scene name -> manifest of its outlines, for a loss that looks at them; by default
             they are found from the labels.
@@ -142,81 +131,24 @@ def train_model(
         "classes": table.model_dump(mode="json"),
         "model": model.model_dump(mode="json") | pretrained_parts(getattr(model, "weights", None)),
         "train": train.model_dump(mode="json"),
-        "code": code,
-        "seed": seed,
     }
-    cache = ResultCache(cache_root, parts)
-    with cache.lock():
-        if cache.result is None:
-            check_device("cpu" if isinstance(model, RandomForest) else device)
-            _fit(
-                fit,
-                cache,
-                scenes,
-                split,
-                statistics,
-                model,
-                train,
-                table,
-                outputs,
-                seed,
-                device,
-                threads,
-                memory,
-                traced,
-            )
-        else:
-            log.info(
-                "this training has been done before (key %s): its result is delivered", cache.key
-            )
-        cache.deliver(dict(outputs.files()))
-        _deliver_logs(cache, outputs)
-    return cache.key
+    if isinstance(model, RandomForest):
+        run = replace(run, device="cpu")
 
+    def fit_into(session: Session) -> dict[str, Any]:
+        data = assemble(open_scenes(scenes, traced), split, statistics, table)
+        logs = outputs.logs
+        if logs is not None and not any(session.work.glob("state.pt")):
+            shutil.rmtree(logs, ignore_errors=True)  # of an older training
+        told = MapSession(**vars(session), logs=logs, memory=memory)
+        facts = fit(data, model, train, told)
+        if logs is not None and logs.is_dir():
+            shutil.copytree(logs, session.folder / _LOGS)
+        return facts
 
-def _fit(
-    fit: Fit,
-    cache: ResultCache,
-    scenes: Mapping[str, tuple[str | os.PathLike[str], str | os.PathLike[str]]],
-    split: str | os.PathLike[str],
-    statistics: str | os.PathLike[str],
-    model: ModelConfig,
-    train: TrainConfig,
-    table: ClassTable,
-    outputs: TrainOutputs,
-    seed: int,
-    device: str,
-    threads: int,
-    memory: int | None,
-    outlines: Mapping[str, str | os.PathLike[str]],
-) -> None:
-    """Open the data, fit, and keep the result."""
-    data = assemble(open_scenes(scenes, outlines), split, statistics, table)
-    keys = {"training": cache.key, "code": cache.parts["code"], "seed": seed}
-    work = cache.work
-    made = work / "made"
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir()
-    if outputs.logs is not None and not any(work.glob("state.pt")):
-        shutil.rmtree(outputs.logs, ignore_errors=True)  # of an older training
-    session = MapSession(work, made, seed, device, threads, keys, outputs.logs, memory)
-    facts = fit(data, model, train, session)
-    parts = dict(cache.parts)
-    cfg = {
-        "model": parts.pop("model"),
-        "train": parts.pop("train"),
-        "classes": parts.pop("classes"),
-    }
-    code, _ = parts.pop("code"), parts.pop("seed")
-    write_json(
-        made / "card.json",
-        run_card(cfg=cfg, digests=parts, code=code, seed=seed, threads=threads, **facts),
-    )
-    with cache.store() as result:
-        for path in made.iterdir():
-            shutil.copy2(path, result / path.name)
-        if outputs.logs is not None and outputs.logs.is_dir():
-            shutil.copytree(outputs.logs, result / _LOGS)
+    key = keep_training(fit_into, run, parts, outputs.files(), cfg=("model", "train", "classes"))
+    _deliver_logs(run.cache_root / key / "result" / _LOGS, outputs.logs)
+    return key
 
 
 def open_scenes(
@@ -265,20 +197,17 @@ def check_training(train: TrainConfig, table: ClassTable) -> None:
         )
 
 
-def _deliver_logs(cache: ResultCache, outputs: TrainOutputs) -> None:
+def _deliver_logs(kept: Path, logs: Path | None) -> None:
     """Put the kept event files where TensorBoard looks, if they are not there yet."""
-    kept = cache.result / _LOGS if cache.result else None
-    if outputs.logs is None or kept is None or not kept.is_dir():
+    if logs is None or not kept.is_dir():
         return
-    if outputs.logs.is_dir() and {p.name for p in outputs.logs.iterdir()} == {
-        p.name for p in kept.iterdir()
-    }:
+    if logs.is_dir() and {p.name for p in logs.iterdir()} == {p.name for p in kept.iterdir()}:
         return
-    with write_faults(outputs.logs):
-        outputs.logs.parent.mkdir(parents=True, exist_ok=True)
-        fresh = temporary_beside(outputs.logs)
+    with write_faults(logs):
+        logs.parent.mkdir(parents=True, exist_ok=True)
+        fresh = temporary_beside(logs)
         shutil.copytree(kept, fresh)
-        swap_folder(fresh, outputs.logs)
+        swap_folder(fresh, logs)
 
 
 def _digest(path: str | os.PathLike[str]) -> str:
