@@ -29,6 +29,7 @@ CLASSES = tuple(cover.name.lower() for cover in Cover)
 _PHOTO_TAG, _FAULT_TAG = 9402, 9403
 _NEAR, _MID = (60.0, 0.2), (350.0, 1.0)  # reach and cells of the reliefs around an observer, in m
 _FAR_STEP, _FAR_REACH, _FAR_GRID = 25.0, 7000.0, 4000.0  # of the relief beyond, and its spacing
+_FAR_KEPT = 40  # reliefs of some 9 MB and a second of work each: a world of 20 km, one season
 _DAYS = {"april": ((4, 1), 30), "august": ((7, 20), 40)}
 """First day of a season and how many days it has."""
 _LOWEST, _NIGHT = 15.0, -12.0  # elevation of the sun, in degrees
@@ -104,7 +105,7 @@ class GroundCamera:
         self.world, self.cfg, self.spots = world, cfg, spots
         self.faults = faults_of(cfg)
         self._sound = [index for index, fault in enumerate(self.faults) if not fault]
-        self._distant = functools.lru_cache(maxsize=12)(self._far_relief)
+        self._distant = functools.lru_cache(maxsize=_FAR_KEPT)(self._far_relief)
 
     def take(self, index: int) -> GroundPhoto:
         """Return photo `index`."""
