@@ -14,6 +14,7 @@ from nadir.config.experiments import LibraryNetwork, UNet, UNetTwoEncoders
 from nadir.errors import InputError
 from nadir.learn.encoders import build_encoder
 from nadir.segmentation.models.dates import HEADS
+from nadir.segmentation.models.names import check_model
 from nadir.segmentation.models.registry import NETWORKS, build_model
 
 ZOO = {
@@ -193,6 +194,10 @@ def test_without_torchgeo_its_weights_are_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchgeo.models", None)
     with pytest.raises(InputError, match="not installed"):
         build_encoder("resnet18", GEO, 2)
+    with pytest.raises(InputError, match=r"not installed.*\.\[torchgeo\]"):  # before any data
+        check_model(UNet(encoder="resnet18", weights=GEO))
+    _fake_torchgeo(monkeypatch, ["B02"])
+    check_model(UNet(encoder="resnet18", weights=GEO))
 
 
 def test_dpt_without_a_network_has_one_clear_remedy(monkeypatch):

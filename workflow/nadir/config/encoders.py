@@ -43,6 +43,12 @@ TIMM = "tu-"
 TORCHGEO = "torchgeo:"
 """Prefix of weights that torchgeo knows by name."""
 
+TORCHGEO_REMEDY = (
+    "Install the extra (pip install '.[torchgeo]' in nadir's folder), give a .safetensors file, "
+    "or set weights: null."
+)
+"""What to do where it is not installed."""
+
 _MIX_TRANSFORMERS = "mit_"
 _VISION_TRANSFORMERS = ("vit_", "deit", "beit", "eva", "flexivit", "samvit")
 

@@ -19,8 +19,8 @@ class UNet(ConfigModel):
     """Encoder by name (`resnet18`, `resnet50`, ...; `tu-NAME` for any of timm's)."""
     weights: str | None = None
     """`imagenet` (fetched when reachable), a file (.safetensors) of encoder weights,
-    `torchgeo:NAME.MEMBER` (such as `torchgeo:ResNet50_Weights.SENTINEL2_ALL_MOCO`, where torchgeo
-    is installed), or null for none.
+    `torchgeo:NAME.MEMBER` (such as `torchgeo:ResNet50_Weights.SENTINEL2_ALL_MOCO`, where the
+    extra `torchgeo` is installed), or null for none.
     """
     decoder_channels: tuple[int, ...] = (256, 128, 64, 32, 16)
     """Channels of the decoder's stages, from the coarsest on; their number is the encoder's depth.

@@ -12,7 +12,7 @@ import torch
 from segmentation_models_pytorch.encoders import get_encoder
 from torch import nn
 
-from nadir.config.encoders import TIMM, TORCHGEO
+from nadir.config.encoders import TIMM, TORCHGEO, TORCHGEO_REMEDY
 from nadir.errors import InputError
 from nadir.learn.bundle import check_tensors, read_weights
 
@@ -173,7 +173,7 @@ def _from_torchgeo(
         raise InputError(
             f"{where}.weights",
             f"{weights} needs torchgeo, which is not installed",
-            "Install it (pip install torchgeo), or set weights: null.",
+            TORCHGEO_REMEDY,
         ) from error
     try:
         member: Any = get_weight(asked)

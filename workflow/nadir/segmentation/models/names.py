@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from nadir.config.encoders import model_faults, weights_file
+import importlib.util
+import sys
+
+from nadir.config.encoders import TORCHGEO, TORCHGEO_REMEDY, model_faults, weights_file
 from nadir.config.experiments import ModelConfig
 from nadir.errors import InputError
 from nadir.learn.bundle import check_weights_file
@@ -17,10 +20,22 @@ def check_model(cfg: ModelConfig, where: str = "model") -> None:
 
     Raises:
         InputError: For an unknown encoder (with the nearest name), a decoder of the wrong number of
-            stages, or a weights file that is absent or no safetensors file.
+            stages, for weights of torchgeo's where it is not installed, or a weights file that is
+            absent or no safetensors file.
     """
     for key, problem, remedy in model_faults(cfg):
         raise InputError(f"{where}.{key}", problem, remedy)
+    weights = str(getattr(cfg, "weights", None))
+    if weights.startswith(TORCHGEO) and not _is_installed("torchgeo"):
+        problem = f"{weights} needs torchgeo, which is not installed"
+        raise InputError(f"{where}.weights", problem, TORCHGEO_REMEDY)
     file = weights_file(cfg)
     if file is not None:
         check_weights_file(file, f"{where}.weights")
+
+
+def _is_installed(package: str) -> bool:
+    """Tell whether a package can be imported, without importing it."""
+    if package in sys.modules:
+        return sys.modules[package] is not None
+    return importlib.util.find_spec(package) is not None
