@@ -16,6 +16,7 @@ from nadir.config.listing import LayoutFault
 from nadir.config.nested import section_of
 from nadir.config.pictures import FOOTPRINTS, PICTURE
 from nadir.config.scenes import SceneConfig
+from nadir.config.searches import SearchConfig
 from nadir.config.tiling import TileConfig
 
 BANDS = ("red", "green", "blue")
@@ -77,6 +78,8 @@ class BuildingsJob(ConfigModel):
     """Dataset name -> raw data, tiles, split."""
     experiments: dict[Name, BuildingsExperiment] = Field(default_factory=dict)
     """Experiment name -> model, training, prediction, footprints, evaluation."""
+    searches: dict[Name, SearchConfig] = Field(default_factory=dict)
+    """Search name -> which hyper-parameters of an experiment are varied (`snakemake tune`)."""
 
 
 def fill_scenes(raw: dict[str, Any], problems: list[str], look: bool) -> dict[str, Any]:

@@ -41,6 +41,8 @@ from nadir.config.retrieval_ends import retrieval_ends
 from nadir.config.retrieval_experiments import RetrievalExperiment
 from nadir.config.retrieval_job import RetrievalConfig
 from nadir.config.retrieval_recipes import RETRIEVAL_RECIPES
+from nadir.config.searches import SearchConfig
+from nadir.config.searches_ends import search_ends
 from nadir.config.worlds import WorldConfig
 from nadir.errors import ConfigError, did_you_mean
 
@@ -142,6 +144,8 @@ def _valid_parts(raw: dict[str, Any]) -> Config:
             "datasets": _valid_items(section.get("datasets"), dataset),
             "experiments": _valid_items(section.get("experiments"), experiment),
         }
+        if job in SEGMENTATION_JOBS:
+            parts[job]["searches"] = _valid_items(section.get("searches"), SearchConfig)
     return Config.model_validate(parts)
 
 
@@ -223,6 +227,7 @@ def _loose_ends(config: Config, raw: dict[str, Any]) -> Iterator[str]:
     for name in SEGMENTATION_JOBS:
         yield from segmentation_ends(name, config.job(name), config.worlds, raw)
         yield from ensemble_ends(name, config.job(name).experiments, raw)
+        yield from search_ends(name, config.job(name).searches, config.job(name).experiments, raw)
     yield from buildings_ends(config.buildings, raw)
     yield from forest_ends(config.landcover, config.buildings)
     yield from localization_ends(config.localization, config.worlds, raw)

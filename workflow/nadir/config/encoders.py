@@ -71,7 +71,8 @@ def model_faults(cfg: ModelConfig) -> Iterator[ModelFault]:
         for encoder in cfg.encoders:
             yield from encoder_faults(encoder, cfg.weights, "encoders")
     elif isinstance(cfg, (UNet, UNetNoSkip, LibraryNetwork)):
-        yield from encoder_faults(cfg.encoder, cfg.weights)
+        tokens = isinstance(cfg, LibraryNetwork) and cfg.name == "dpt"
+        yield from encoder_faults(cfg.encoder, cfg.weights, tokens=tokens)
     if isinstance(cfg, UNet):
         stages = len(cfg.decoder_channels)
         if not 3 <= stages <= 5 or (cfg.encoder.startswith(_MIX_TRANSFORMERS) and stages != 5):
@@ -94,7 +95,7 @@ def _library_faults(cfg: LibraryNetwork) -> Iterator[ModelFault]:
         yield ModelFault("encoder", problem, "Choose a ResNet, or another model.")
     if cfg.name != "dpt":
         return
-    if not cfg.encoder.removeprefix(TIMM).startswith(_VISION_TRANSFORMERS):
+    if not is_vision_transformer(cfg.encoder):
         yield ModelFault(
             "encoder",
             f"dpt needs a vision transformer, and {cfg.encoder} is none that is known",
@@ -106,14 +107,31 @@ def _library_faults(cfg: LibraryNetwork) -> Iterator[ModelFault]:
         yield ModelFault("weights", "dpt takes no files of weights", "Set imagenet, or null.")
 
 
-def encoder_faults(encoder: str, weights: str | None, key: str = "encoder") -> Iterator[ModelFault]:
-    """Yield what can be told wrong of an encoder's name, and of the weights it starts from."""
+def encoder_faults(
+    encoder: str, weights: str | None, key: str = "encoder", *, tokens: bool = False
+) -> Iterator[ModelFault]:
+    """Yield what can be told wrong of an encoder's name, and of the weights it starts from.
+
+    Args:
+        encoder: Its name.
+        weights: What it starts from.
+        key: The key that names it.
+        tokens: Whether one map of tokens will do; else maps of several scales are needed.
+    """
     if not is_encoder(encoder):
         hint = did_you_mean(encoder, [*ENCODERS, *(timm_encoders() or ())])
         yield ModelFault(
             key,
             f"there is no encoder {encoder!r}{hint}",
             f"Common ones are {', '.join(COMMON_ENCODERS)}.",
+        )
+    elif is_vision_transformer(encoder) and not tokens:
+        yield ModelFault(
+            key,
+            f"{encoder} is a plain vision transformer: its maps have one scale, and more are "
+            "needed here",
+            "Choose an encoder of several scales, such as tu-convnext_tiny or resnet50 (dpt and "
+            "the shared encoder of retrieval take vision transformers).",
         )
     named = weights in (None, "imagenet") or str(weights).startswith(TORCHGEO)
     if not named and not str(weights).endswith(".safetensors"):
@@ -142,6 +160,17 @@ def is_encoder(name: str) -> bool:
         return name in ENCODERS
     known = timm_encoders()
     return known is None or name.split(".")[0] in known  # tu-NAME.TAG names pretrained weights
+
+
+def is_vision_transformer(name: str) -> bool:
+    """Tell from its name whether one of timm's encoders makes tokens of one scale alone."""
+    return name.startswith(TIMM) and name.removeprefix(TIMM).startswith(_VISION_TRANSFORMERS)
+
+
+def patch_of(name: str) -> int:
+    """Return the side in pixels of a vision transformer's patch, which its name tells."""
+    found = re.search(r"patch(\d+)|_s(\d+)(?:_|$)", name)
+    return int(found[1] or found[2]) if found else 16
 
 
 @functools.cache

@@ -92,6 +92,10 @@ class EvaluateConfig(ConfigModel):
     """Splits to score."""
     min_confidence: float = Field(default=0.0, ge=0, le=1)
     """Pixels mapped with less confidence are left out of the scores and counted; 0 scores all."""
+    fine: bool = False
+    """Score against the fine mask itself as well (`fine` in `metrics.json`): the share of its own
+    pixels of which the map is right, mean IoU over them, and what the best map of such pixels has.
+    """
     quality: QualityConfig | None = None
     """Reliability, borders, purity, blocks, areas with intervals, and their page; null: only when
     the target `quality` is asked for.

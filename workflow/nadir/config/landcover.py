@@ -8,6 +8,7 @@ from nadir.config.base import ConfigModel, Name
 from nadir.config.classes import CLASS_TABLES, ClassTable
 from nadir.config.experiments import ExperimentConfig
 from nadir.config.scenes import SENTINEL2_BANDS, CubeConfig, LabelConfig, SceneConfig
+from nadir.config.searches import SearchConfig
 from nadir.config.tiling import SplitConfig, TileConfig
 
 
@@ -61,3 +62,5 @@ class JobConfig(ConfigModel):
     """Dataset name -> raw data, alignment, tiles, split."""
     experiments: dict[Name, ExperimentConfig] = Field(default_factory=dict)
     """Experiment name -> model, training, prediction, evaluation."""
+    searches: dict[Name, SearchConfig] = Field(default_factory=dict)
+    """Search name -> which hyper-parameters of an experiment are varied (`snakemake tune`)."""

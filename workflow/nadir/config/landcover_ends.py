@@ -18,7 +18,7 @@ from nadir.config.scenes import SceneConfig
 from nadir.config.worlds import WorldConfig
 from nadir.errors import did_you_mean, sentences
 
-RESERVED_NAMES = ("scenes",)
+RESERVED_NAMES = ("scenes", "searches")
 """Names that an experiment may not have, because a folder of every dataset is called so."""
 
 WORLD_DATES = ("april", "august")

@@ -7,10 +7,16 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from nadir.config.encoders import encoder_faults
+from nadir.config.encoders import encoder_faults, is_vision_transformer, patch_of
 from nadir.config.localization import Localiser, LocalizationConfig
 from nadir.config.nested import section_of
-from nadir.config.retrieval_experiments import LIGHT, RetrievalModel
+from nadir.config.retrieval_experiments import (
+    FINE_STAGES,
+    LIGHT,
+    RetrievalModel,
+    SharedEncoder,
+    TwoView,
+)
 from nadir.config.retrieval_job import RetrievalConfig
 from nadir.errors import did_you_mean, sentences
 
@@ -63,9 +69,23 @@ def _model_ends(path: str, experiment: Any) -> Iterator[str]:
         model = adapter.validate_python(section)
     except ValidationError:
         return
-    if model.encoder != LIGHT:
-        for key, problem, remedy in encoder_faults(model.encoder, model.weights):
-            yield f"{path}.{key}: {sentences(problem, remedy)}"
+    if model.encoder == LIGHT:
+        return
+    shared = isinstance(model, SharedEncoder)
+    for key, problem, remedy in encoder_faults(model.encoder, model.weights, tokens=shared):
+        yield f"{path}.{key}: {sentences(problem, remedy)}"
+    if isinstance(model, TwoView):
+        if model.stride == 1 and not model.encoder.startswith(FINE_STAGES):
+            yield (
+                f"{path}.stride: a stride of 1 is for ResNets and VGG networks, and "
+                f"{model.encoder} is none; set stride to 2"
+            )
+    elif is_vision_transformer(model.encoder) and model.size % (patch := patch_of(model.encoder)):
+        near = max(1, round(model.size / patch)) * patch
+        yield (
+            f"{path}.size: {model.size} is no multiple of the patches of {patch} pixels that "
+            f"{model.encoder} looks at; set size to {near}"
+        )
 
 
 def _proposal_ends(

@@ -13,6 +13,9 @@ from nadir.config.retrieval import RankingConfig, Weather
 LIGHT = "light"
 """Encoder of nadir's own: a small residual network that learns from random weights in minutes."""
 
+FINE_STAGES = ("resnet", "resnext", "senet", "se_resnet", "se_resnext", "vgg")
+"""Beginnings of the names of encoders whose last stage can keep its maps fine."""
+
 LossTerm = Literal["instance", "infonce", "triplet", "circle"]
 """A term of the loss by name."""
 
@@ -25,7 +28,9 @@ class TwoView(ConfigModel):
 
     name: Literal["two_view"] = "two_view"
     encoder: str = "resnet50"
-    """Encoder by name (`resnet50`, `vgg16_bn`, ...; `tu-NAME` for any of timm's)."""
+    """Encoder by name (`resnet50`, `vgg16_bn`, ...; `tu-NAME` for those of timm's that have maps of
+    several scales).
+    """
     weights: str | None = None
     """`imagenet` (fetched when reachable), a file (.safetensors) of encoder weights, or null for
     none.
@@ -33,7 +38,9 @@ class TwoView(ConfigModel):
     share_weight: bool = True
     """Whether both views have the same encoder."""
     stride: Literal[1, 2] = 2
-    """Stride of the last stage of a ResNet; 1 keeps its maps twice as fine."""
+    """Stride of the last stage of a ResNet, or of the last pooling of a VGG network; 1 keeps its maps
+    twice as fine. The published VGG16 variant pools whatever its switch says: that is 2.
+    """
     pool: Literal["avg", "max", "avg+max"] = "avg"
     """How maps become a vector."""
     dimensions: int = Field(default=512, ge=8)
@@ -49,7 +56,9 @@ class SharedEncoder(ConfigModel):
 
     name: Literal["shared_encoder"] = "shared_encoder"
     encoder: str = LIGHT
-    """`light` (nadir's own), or as for `two_view`."""
+    """`light` (nadir's own), or as for `two_view`, and vision transformers as well
+    (`tu-vit_small_patch14_dinov2`, `tu-vit_small_patch16_224.dino`): their tokens are the map.
+    """
     weights: str | None = None
     """As for `two_view`; there are none for `light`."""
     width: int = Field(default=16, ge=4)
@@ -67,7 +76,7 @@ class SharedEncoder(ConfigModel):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of the pooled values that is dropped in training."""
     size: int = Field(default=128, ge=32)
-    """Side in pixels to which pictures are scaled."""
+    """Side in pixels to which pictures are scaled; for a vision transformer a multiple of its patch."""
 
     @model_validator(mode="after")
     def _own_encoder_has_no_weights(self) -> Self:

@@ -6,6 +6,17 @@ from typing import Any
 
 from nadir.config.retrieval_experiments import LIGHT
 
+_TWO_VIEW_TRAINING: dict[str, Any] = {
+    "epochs": 120,
+    "batch_size": 8,
+    "paired": False,
+    "losses": {"terms": {"instance": 1.0}},
+    "optimizer": {"name": "sgd", "learning_rate": 0.01, "weight_decay": 5e-4},
+    "encoder_rate": 0.1,
+    "scheduler": {"name": "step", "factor": 0.1},
+    "augment": {"turn": 90.0, "flip": "each", "shift": 0.04},
+}
+
 RETRIEVAL_RECIPES: dict[str, dict[str, Any]] = {
     "two_view": {
         "model": {
@@ -18,16 +29,20 @@ RETRIEVAL_RECIPES: dict[str, dict[str, Any]] = {
             "dropout": 0.75,
             "size": 256,
         },
-        "train": {
-            "epochs": 120,
-            "batch_size": 8,
-            "paired": False,
-            "losses": {"terms": {"instance": 1.0}},
-            "optimizer": {"name": "sgd", "learning_rate": 0.01, "weight_decay": 5e-4},
-            "encoder_rate": 0.1,
-            "scheduler": {"name": "step", "factor": 0.1},
-            "augment": {"turn": 90.0, "flip": "each", "shift": 0.04},
+        "train": _TWO_VIEW_TRAINING,
+    },
+    "two_view_vgg16": {
+        "model": {
+            "name": "two_view",
+            "encoder": "vgg16_bn",
+            "weights": "imagenet",
+            "share_weight": True,
+            "stride": 2,
+            "pool": "avg",
+            "dropout": 0.75,
+            "size": 256,
         },
+        "train": _TWO_VIEW_TRAINING,
     },
     "nadir_retrieval": {
         "model": {
@@ -56,5 +71,6 @@ RETRIEVAL_RECIPES: dict[str, dict[str, Any]] = {
     },
 }
 """Recipe name -> nested values, merged under an experiment's own. `two_view` has the published
-settings of the network that retrieval grew from; `nadir_retrieval` is nadir's own.
+settings of the network that retrieval grew from, `two_view_vgg16` is its VGG16 variant (which the
+published program pools down at any stride); `nadir_retrieval` is nadir's own.
 """

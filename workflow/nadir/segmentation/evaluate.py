@@ -24,6 +24,7 @@ from nadir.provenance.atomic import write_text
 from nadir.raster.geotiff import open_raster
 from nadir.raster.grid import Grid
 from nadir.segmentation.confusion import empty_confusion, summary, update_confusion
+from nadir.segmentation.fine import FineTally, ShareLabels
 from nadir.segmentation.split_ground import paint_tiles
 
 log = logging.getLogger(__name__)
@@ -32,8 +33,11 @@ _BLOCK = 1024  # side of the windows that are scored at a time: two tiles of a m
 _LEFT_OUT = ("unlabelled", "unmapped", "unsure")
 
 
-class HardLabels(Protocol):
-    """What scoring needs of labels (`nadir.raster.labels.Labels`)."""
+class HardLabels(ShareLabels, Protocol):
+    """What scoring needs of labels (`nadir.raster.labels.Labels`).
+
+    Shares are looked at only where the fine mask is scored against.
+    """
 
     @property
     def grid(self) -> Grid:
@@ -67,6 +71,7 @@ class _Tally:
     """What was counted of one split."""
 
     confusion: np.ndarray
+    fine: FineTally | None = None
     left_out: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_LEFT_OUT, 0))
 
     def add(self, other: _Tally) -> None:
@@ -74,6 +79,8 @@ class _Tally:
         self.confusion += other.confusion
         for cause, count in other.left_out.items():
             self.left_out[cause] += count
+        if self.fine is not None and other.fine is not None:
+            self.fine.add(other.fine)
 
     def scores(self) -> dict[str, Any]:
         """Return the scores, the confusion matrix and the pixels left out by cause."""
@@ -81,6 +88,7 @@ class _Tally:
             **summary(self.confusion),
             "confusion": self.confusion.tolist(),
             "left_out": dict(self.left_out),
+            **({"fine": self.fine.scores()} if self.fine is not None else {}),
         }
 
 
@@ -113,7 +121,8 @@ def evaluate_maps(
         Content of `metrics.json`: `classes` (names), `split` (method, leaky, tiles,
         train_to_test_m), `model`, and in
         `splits` for each split the scores of `nadir.segmentation.confusion.summary`, `confusion`,
-        `left_out` (unlabelled, unmapped, unsure) and `scenes` (the same, scene by scene);
+        `left_out` (unlabelled, unmapped, unsure), `fine` (the scores against the fine mask itself,
+        where they are asked for; see `nadir.segmentation.fine`) and `scenes` (scene by scene);
         `unused_pixels`: labelled and mapped pixels in none of the three splits (buffers, dropped
         tiles), by scene. A split without a single pixel to score is left out with a warning.
 
@@ -128,7 +137,7 @@ def evaluate_maps(
         tallies, unused[scene.name] = _score_scene(scene, split, classes, cfg)
         for name, tally in tallies.items():
             by_scene[name][scene.name] = tally
-            totals.setdefault(name, _Tally(empty_confusion(classes.count))).add(tally)
+            totals.setdefault(name, _tally(classes, cfg)).add(tally)
     scored: dict[str, Any] = {}
     for name in cfg.splits:
         if name not in totals or not totals[name].confusion.any():
@@ -151,6 +160,13 @@ def evaluate_maps(
         "splits": scored,
         "unused_pixels": unused,
     }
+
+
+def _tally(classes: ClassTable, cfg: EvaluateConfig) -> _Tally:
+    """Return the tally of nothing."""
+    return _Tally(
+        empty_confusion(classes.count), FineTally.empty(classes.count) if cfg.fine else None
+    )
 
 
 def _split_facts(method: str, leakage: dict[str, Any]) -> dict[str, Any]:
@@ -178,7 +194,7 @@ def _score_scene(
         for name in cfg.splits
         if (name == "test" and scene.all_test) or (not scene.all_test and len(groups[name]))
     ]
-    tallies = {name: _Tally(empty_confusion(classes.count)) for name in wanted}
+    tallies = {name: _tally(classes, cfg) for name in wanted}
     unused = 0
     for (y, x, height, width), mapped, unsure in _map_blocks(scene, classes, cfg.min_confidence):
         truth = scene.labels.hard(y, x, height, width)
@@ -193,6 +209,9 @@ def _score_scene(
             if name in tallies:
                 tally = tallies[name]
                 update_confusion(tally.confusion, truth, mapped, mask & ~unsure)
+                if tally.fine is not None:
+                    shown = np.where(mask & ~unsure, mapped, np.uint8(0))
+                    tally.fine.count(scene.labels, (y, x, height, width), shown)
                 tally.left_out["unlabelled"] += int((mask & (truth == 0)).sum())
                 tally.left_out["unmapped"] += int((mask & (truth > 0) & (mapped == 0)).sum())
                 tally.left_out["unsure"] += int((mask & usable & unsure).sum())
