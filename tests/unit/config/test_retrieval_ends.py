@@ -50,6 +50,22 @@ CASES = [
         "resnet5",
         "e.model.encoder: there is no encoder 'resnet5'",
     ),
+    (
+        ("retrieval", "experiments", "e", "model"),
+        {"name": "two_view", "encoder": "mobilenet_v2", "stride": 1},
+        "e.model.stride: a stride of 1 is for ResNets and VGG networks, and mobilenet_v2 is none",
+    ),
+    (
+        ("retrieval", "experiments", "e", "model"),
+        {"name": "two_view", "encoder": "tu-vit_small_patch14_dinov2"},
+        "e.model.encoder: tu-vit_small_patch14_dinov2 is a plain vision transformer",
+    ),
+    (
+        ("retrieval", "experiments", "e", "model"),
+        {"name": "shared_encoder", "encoder": "tu-vit_small_patch14_dinov2", "size": 128},
+        "e.model.size: 128 is no multiple of the patches of 14 pixels that "
+        "tu-vit_small_patch14_dinov2 looks at; set size to 126",
+    ),
     (("retrieval", "experiments", "e", "recipe"), "two_vew", "did you mean 'two_view'?"),
     ((*PROPOSALS, "dataset"), "tile", "proposals.dataset: no dataset of retrieval 'tile'"),
     ((*PROPOSALS, "experiment"), "f", "proposals.experiment: no experiment of retrieval 'f'"),
@@ -82,6 +98,19 @@ def test_one_fault_gives_one_line(path, value, expected):
         load_config(raw)
     (line,) = caught.value.problems
     assert expected in line
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"name": "two_view", "encoder": "vgg16_bn", "stride": 1},
+        {"name": "shared_encoder", "encoder": "tu-vit_small_patch14_dinov2", "size": 126},
+    ],
+)
+def test_what_can_be_built_is_accepted(model):
+    raw = plain()
+    raw["retrieval"]["experiments"]["e"]["model"] = model
+    assert load_config(raw).retrieval.experiments["e"].model.encoder == model["encoder"]
 
 
 def test_recipes_are_filled_in_under_what_is_given():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch.nn import functional
 
 from nadir.config.retrieval_experiments import LossesConfig, SharedEncoder, TwoView
@@ -41,6 +44,49 @@ def test_a_stride_of_one_keeps_the_last_maps_fine() -> None:
     assert maps == [2, 1]
     with pytest.raises(InputError, match="mobilenet_v2 is none"):
         build_network(TwoView(encoder="mobilenet_v2", stride=1))
+
+
+def test_vgg_pools_down_once_less_with_a_stride_of_one() -> None:
+    network = build_network(TwoView(**{**TINY, "encoder": "vgg11"}, stride=1)).eval()
+    encoder = network.encoders()[0]
+    with torch.inference_mode():
+        fine = encoder(pictures()[0])[-1]
+        assert network(pictures()[0]).shape == (3, 16)
+        encoder.features[-1] = torch.nn.MaxPool2d(2)
+        coarse = encoder(pictures()[0])[-1]
+    assert (fine.shape[1:], coarse.shape[1:]) == ((512, 2, 2), (512, 1, 1))
+    torch.testing.assert_close(fine.amax((2, 3), keepdim=True), coarse)
+
+
+def test_a_vision_transformer_gives_its_tokens_in_their_places() -> None:
+    torch.manual_seed(0)
+    cfg = SharedEncoder(encoder="tu-vit_tiny_patch16_224", pool="avg", dimensions=8, size=64)
+    network = build_network(cfg).eval()
+    encoder = network.encoders()[0]
+    shown = pictures(side=64)[0]
+    with torch.inference_mode():
+        (found,) = encoder(shown)
+        tokens = encoder.model.forward_features(shown)
+    assert found.shape == (3, encoder.out_channels[-1], 4, 4)
+    # Row by row, after the token of the class.
+    torch.testing.assert_close(found.flatten(2).transpose(1, 2), tokens[:, 1:])
+    network.train()
+    features = network.views(pictures(side=64))
+    assert features.shape == (2, 3, 8)
+    features.square().sum().backward()
+    assert encoder.model.patch_embed.proj.weight.grad.abs().max() > 0
+
+
+def test_a_file_of_a_transformer_fits_another_size(tmp_path: Path) -> None:
+    source = build_network(SharedEncoder(encoder="tu-vit_tiny_patch16_224", size=32)).encoders()[0]
+    save_file(source.model.state_dict(), tmp_path / "vit.safetensors")
+    cfg = {"weights": str(tmp_path / "vit.safetensors"), "size": 64}
+    loaded = build_network(SharedEncoder(encoder="tu-vit_tiny_patch16_224", **cfg)).encoders()[0]
+    assert loaded.model.pos_embed.shape == (1, 1 + 16, 192)
+    given, taken = source.model.blocks[3].mlp.fc1.weight, loaded.model.blocks[3].mlp.fc1.weight
+    assert torch.equal(given, taken)
+    with pytest.raises(InputError, match="not the weights of vit_small_patch16_224"):
+        build_network(SharedEncoder(encoder="tu-vit_small_patch16_224", **cfg))
 
 
 @pytest.mark.parametrize("pool", ["gem", "avg", "parts"])

@@ -33,6 +33,7 @@ def bundle(folder, cfg):
     ("cfg", "views"),
     [
         (SharedEncoder(width=4, dimensions=8, size=32), 1),
+        (SharedEncoder(encoder="tu-vit_tiny_patch16_224", dimensions=8, size=32), 1),
         (TwoView(encoder="resnet18", share_weight=False, dimensions=8, size=32), 2),
     ],
 )
@@ -43,8 +44,8 @@ def test_the_program_gives_the_features_of_a_search(tmp_path, cfg, views):
     embedder = load_embedder(tmp_path, torch.device("cpu"))
     expected = [embedder.features(list(pictures), view) for view in VIEWS]
     assert model.answer(given).shape == (2, views, 8)
-    program, shape = trace(model.network, model.input, model.multiple, model.sample)
-    assert shape[1:] == (3, 32, 32)
+    program, shapes = trace(model.network, model.inputs, model.multiple, model.sample)
+    assert shapes[0][1:] == (3, 32, 32)
     found = run_program(program, given)
     for number in range(views):
         assert np.abs(found[:, number] - expected[number]).max() < model.tolerance

@@ -41,6 +41,18 @@ def test_every_name_of_the_configuration_is_a_network():
     assert set(names) <= set(NETWORKS) and set(names) <= set(ZOO)
 
 
+def test_what_has_no_pyramid_is_refused_before_anything_is_built():
+    plain = "tu-vit_small_patch14_dinov2"
+    for cfg in (
+        UNet(encoder=plain),
+        LibraryNetwork(name="fpn", encoder=plain),
+        UNetTwoEncoders(encoders=("resnet18", plain)),
+    ):
+        with pytest.raises(InputError, match="its maps have one scale"):
+            check_model(cfg)
+    check_model(LibraryNetwork(name="dpt", encoder=plain))
+
+
 @pytest.mark.slow
 def test_a_network_of_partitions_takes_any_size():
     model = build_model(UNet(encoder="tu-maxvit_tiny_tf_224", decoder_channels=(16,) * 5), 6, 4)
@@ -62,14 +74,15 @@ def test_what_is_exported_answers_alike_at_any_size(name):
     given = Port("values", dims, (-1, 6, -1, -1), "values")
     result = Port("logits", dims, (-1, 4, -1, -1), "logits")
     side = 2 * model.multiple
-    program, shape = trace(model, given, model.multiple, np.zeros((1, 6, side, side), np.float32))
+    sample = np.zeros((1, 6, side, side), np.float32)
+    program, (shape,) = trace(model, [given], model.multiple, [sample])
     assert shape == (-1, 6, -1, -1)
     values = np.random.default_rng(0).normal(size=(3, 6, 3 * side, 2 * side)).astype(np.float32)
     values[:, 3:, :20] = 0  # a cloud on the second date
     with torch.inference_mode():
         expected = model(torch.from_numpy(values)).numpy()
     np.testing.assert_allclose(run_program(program, values), expected, atol=1e-4)
-    answer = run_onnx(onnx_bytes(program, given, result), values)
+    answer = run_onnx(onnx_bytes(program, [given], result), values)
     np.testing.assert_allclose(answer, expected, atol=1e-3)
 
 

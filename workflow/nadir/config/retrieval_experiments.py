@@ -38,8 +38,8 @@ class TwoView(ConfigModel):
     share_weight: bool = True
     """Whether both views have the same encoder."""
     stride: Literal[1, 2] = 2
-    """Stride of the last stage of a ResNet, or of the last pooling of a VGG network; 1 keeps its maps
-    twice as fine. The published VGG16 variant pools whatever its switch says: that is 2.
+    """Stride of the last stage of a ResNet, or of the last pooling of a VGG network; 1 keeps its
+    maps twice as fine. The published VGG16 variant pools whatever its switch says: that is 2.
     """
     pool: Literal["avg", "max", "avg+max"] = "avg"
     """How maps become a vector."""
@@ -76,7 +76,7 @@ class SharedEncoder(ConfigModel):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of the pooled values that is dropped in training."""
     size: int = Field(default=128, ge=32)
-    """Side in pixels to which pictures are scaled; for a vision transformer a multiple of its patch."""
+    """Side in pixels to which pictures are scaled; a multiple of a vision transformer's patch."""
 
     @model_validator(mode="after")
     def _own_encoder_has_no_weights(self) -> Self:

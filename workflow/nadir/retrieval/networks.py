@@ -10,10 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nadir.config.encoders import is_vision_transformer
 from nadir.config.retrieval_experiments import LIGHT, RetrievalModel, SharedEncoder, TwoView
 from nadir.errors import InputError
 from nadir.learn.encoders import build_encoder
 from nadir.learn.imagenet import MEAN, STD
+from nadir.learn.tokens import build_token_encoder
 from nadir.retrieval.light import LightEncoder
 from nadir.retrieval.pooling import ColorDeciles, GeneralizedMean, Pool
 
@@ -118,13 +120,15 @@ def build_network(cfg: RetrievalModel, *, pretrained: bool = True) -> EmbeddingN
 
     Raises:
         InputError: When there are no such weights, they are those of another encoder, or a stride
-            of 1 is asked of an encoder that is no ResNet.
+            of 1 is asked of an encoder that is neither a ResNet nor a VGG network.
     """
     weights = cfg.weights if pretrained else None
     if isinstance(cfg, SharedEncoder):
         encoder: Any
         if cfg.encoder == LIGHT:
             encoder = LightEncoder(cfg.width)
+        elif is_vision_transformer(cfg.encoder):
+            encoder = build_token_encoder(cfg.encoder, weights, cfg.size)
         else:
             encoder = build_encoder(cfg.encoder, weights, 3)
         rings = cfg.parts if cfg.pool == "parts" else 1
@@ -141,21 +145,26 @@ def build_network(cfg: RetrievalModel, *, pretrained: bool = True) -> EmbeddingN
 
 
 def keep_last_stage_fine(encoder: nn.Module, name: str) -> None:
-    """Take the stride out of the last stage of a ResNet; its weights stay what they are.
+    """Let the last maps be twice as fine; the weights stay what they are.
+
+    The last stage of a ResNet loses its stride, and a VGG network its last pooling.
 
     Raises:
-        InputError: When the encoder is no ResNet.
+        InputError: When the encoder is neither.
     """
-    stage = getattr(encoder, "layer4", None)
-    if stage is None:
+    stage, layers = getattr(encoder, "layer4", None), getattr(encoder, "features", None)
+    if stage is not None:
+        for module in stage.modules():
+            if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
+                module.stride = (1, 1)
+    elif isinstance(layers, nn.Sequential) and isinstance(layers[-1], nn.MaxPool2d):
+        layers[-1] = nn.Identity()
+    else:
         raise InputError(
             "model.stride",
-            f"a stride of 1 in the last stage is for ResNets, and {name} is none",
-            "Set stride to 2, or choose a ResNet.",
+            f"a stride of 1 is for ResNets and VGG networks, and {name} is none",
+            "Set stride to 2, or choose one of them.",
         )
-    for module in stage.modules():
-        if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
-            module.stride = (1, 1)
 
 
 def normalized(pictures: NDArray[np.uint8]) -> Tensor:
