@@ -476,6 +476,15 @@ def metrics_of(wildcards):
     ]
 
 
+def footprints_of(wildcards):
+    """Scores of footprints of all experiments of the building job."""
+    if wildcards.job != "buildings":
+        return []
+    return [
+        str(Path(path).with_name("footprints.json")) for path in metrics_of(wildcards)
+    ]
+
+
 def measurements(wildcards):
     """Digest of what Snakemake has measured so far, by times and sizes. As inputs, the files would
     make every job that is out of date run first."""

@@ -5,6 +5,7 @@ rule compare_experiments:
     input:
         metrics=metrics_of,
         blocks=blocks_of,
+        footprints=footprints_of,
     output:
         html=report(
             "results/{job}/comparison.html",
@@ -36,6 +37,7 @@ rule compare_experiments:
         "Comparing all experiments of {wildcards.job}"
     shell:
         "python -m nadir compare-experiments --metrics {input.metrics:q} --blocks {input.blocks:q} "
+        "--footprints {input.footprints:q} "
         "--out {output.html:q} --table {output.table:q} --figure {output.figure:q} "
         ">{log:q} 2>&1"
 

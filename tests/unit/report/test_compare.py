@@ -77,6 +77,52 @@ def test_rows_are_sorted_and_leaks_are_named(tmp_path: Path, metrics: list[Path]
     assert (unet["parameters"], rows[3]["parameters"]) == ("3840000", "")
 
 
+def write_footprints(metrics: Path, f1: float, scenes: dict[str, float]) -> Path:
+    path = metrics.with_name("footprints.json")
+    values = list(scenes.values())
+    own = {"f1": f1, "precision": 0.5, "recall": 0.25, "boundary_error_m": 1.25, "pixel_iou": 0.4}
+    split = {
+        "pooled": own,
+        "median": {"pixel_iou": float(np.median(values)), "f1": f1},
+        "mean": {"pixel_iou": float(np.mean(values)), "f1": f1},
+        "tiles": {"median_iou": 0.3, "median_accuracy": 0.95},
+        "scenes": {name: own | {"pixel_iou": value} for name, value in scenes.items()},
+    }
+    without = {key: dict.fromkeys(value) if key != "scenes" else {} for key, value in split.items()}
+    write_json(path, {"match_iou": 0.5, "splits": {"test": split, "validation": without}})
+    return path
+
+
+def test_footprints_stand_beside_pixels(tmp_path: Path) -> None:
+    metrics = [
+        write_metrics(tmp_path, "towns", "small", 0.6, classes=("other", "building", "none")),
+        write_metrics(tmp_path, "towns", "own", 0.8, classes=("other", "building", "none")),
+    ]
+    footprints = [
+        write_footprints(metrics[0], 0.31, {"east": 0.2, "north": 0.4, "west": 0.9}),
+        write_footprints(metrics[1], 0.62, {"east & far": 0.5}),
+    ]
+    out = [tmp_path / name for name in ("c.html", "c.csv", "c.png")]
+    compare_experiments(metrics, *out, footprints=footprints)
+    own, small = csv.DictReader(out[1].open())
+    assert (own["experiment"], float(own["test F1"])) == ("own", 0.62)
+    assert float(small["test median IoU of scenes"]) == 0.4
+    assert float(small["test mean IoU of scenes"]) == 0.5
+    assert float(small["test boundary error m"]) == 1.25
+    assert small["validation F1"] == ""
+    page = out[0].read_text()
+    assert "median IoU of scenes" in page and ">0.620<" in page and "east &amp; far" in page
+    assert page.index(">0.620<") < page.index(">0.310<"), "in the order of the first table"
+    before = page
+    compare_experiments(reversed(metrics), *out, footprints=reversed(footprints))
+    assert out[0].read_text() == before
+    compare_experiments(metrics, *out)
+    assert "Footprints" not in out[0].read_text()
+    footprints[0].write_text("{}")
+    with pytest.raises(InputError, match="no scores of footprints"):
+        compare_experiments(metrics, *out, footprints=footprints)
+
+
 def test_order_of_files_changes_no_byte(tmp_path: Path, metrics: list[Path]) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

@@ -16,10 +16,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--blocks", nargs="*", default=[], type=Path, help="tables of blocks, to compare in pairs"
     )
+    parser.add_argument(
+        "--footprints", nargs="*", default=[], type=Path, help="scores of footprints, JSON"
+    )
     parser.add_argument("--table", required=True, type=Path, help="table to write, CSV")
     parser.add_argument("--figure", required=True, type=Path, help="picture to write, PNG")
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    compare_experiments(options.metrics, options.out, options.table, options.figure, options.blocks)
+    compare_experiments(
+        options.metrics,
+        options.out,
+        options.table,
+        options.figure,
+        options.blocks,
+        options.footprints,
+    )

@@ -10,6 +10,12 @@ from collections.abc import Iterable, Sequence
 from nadir.provenance.atomic import write_text
 from nadir.report.compare_figure import draw_comparison
 from nadir.report.compare_page import comparison_page
+from nadir.report.footprints import (
+    Named,
+    footprint_cells,
+    footprint_heads,
+    read_footprint_scores,
+)
 from nadir.report.pairs import read_pairs
 from nadir.report.scores import MEASURES, SPLITS, Row, read_rows
 
@@ -20,6 +26,7 @@ def compare_experiments(
     table: str | os.PathLike[str],
     figure: str | os.PathLike[str],
     blocks: Iterable[str | os.PathLike[str]] = (),
+    footprints: Iterable[str | os.PathLike[str]] = (),
 ) -> None:
     """Compare experiments by their `metrics.json` files.
 
@@ -33,19 +40,29 @@ def compare_experiments(
         figure: The PNG to write.
         blocks: Tables of blocks, `.../<dataset>/<experiment>/blocks.parquet`, of experiments to
             compare in pairs.
+        footprints: Scores of footprints, `.../<dataset>/<experiment>/footprints.json`, where
+            buildings are mapped.
 
     Raises:
         InputError: When a file is absent or is no such file, or when there is none at all.
         OutputError: When the disk is full or not writable.
     """
     rows = read_rows(metrics)
-    write_text(table, comparison_table(rows))
+    found = read_footprint_scores(footprints)
+    # In the order of the rows: the best first, whatever the order of the files.
+    names = [(row.dataset, row.experiment) for row in rows]
+    named = {name: found[name] for name in names if name in found}
+    write_text(table, comparison_table(rows, named))
     draw_comparison(rows, figure)
-    write_text(page, comparison_page(rows, read_pairs(blocks)))
+    write_text(page, comparison_page(rows, read_pairs(blocks), named))
 
 
-def comparison_table(rows: Sequence[Row]) -> str:
-    """Return the CSV of a comparison: one line an experiment, all classes that any of them has."""
+def comparison_table(rows: Sequence[Row], footprints: Named | None = None) -> str:
+    """Return the CSV of a comparison: one line an experiment, all classes that any of them has.
+
+    Columns of footprints follow where any experiment has such scores.
+    """
+    footprints = footprints or {}
     classes = list(dict.fromkeys(name for row in rows for name in row.classes))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -55,6 +72,7 @@ def comparison_table(rows: Sequence[Row]) -> str:
             *(f"{split} {name}" for split in SPLITS for _, name, _ in MEASURES),
             *(f"{split} pixels" for split in SPLITS),
             *(f"{split} IoU {name}" for split in SPLITS for name in classes),
+            *(footprint_heads() if footprints else ()),
         ]
     )
     for row in rows:
@@ -69,6 +87,11 @@ def comparison_table(rows: Sequence[Row]) -> str:
                 ),
                 *(row.pixels.get(split, "") for split in SPLITS),
                 *(_number(row.iou.get((split, name))) for split in SPLITS for name in classes),
+                *(
+                    footprint_cells(footprints.get((row.dataset, row.experiment)))
+                    if footprints
+                    else ()
+                ),
             ]
         )
     return text.getvalue()

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from nadir.report.footprints import Named, footprints_section
 from nadir.report.page import definitions, page, sortable_table
 from nadir.report.pairs import Pair, pairs_section
 from nadir.report.scores import MEASURES, SPLITS, Row, by_classes, short_parameters
 
 
-def comparison_page(rows: Sequence[Row], pairs: Sequence[Pair] = ()) -> str:
+def comparison_page(
+    rows: Sequence[Row], pairs: Sequence[Pair] = (), footprints: Named | None = None
+) -> str:
     """Return the page: one sortable table for each set of classes, and what the numbers mean.
 
     Args:
         rows: The experiments, in the order to show at first.
         pairs: Experiments compared block by block.
+        footprints: Scores of footprints by dataset and experiment, where buildings are mapped.
     """
     parts = [
         "<p>Every score is counted on the blended map of whole scenes, each labelled pixel of a "
@@ -34,6 +38,7 @@ def comparison_page(rows: Sequence[Row], pairs: Sequence[Pair] = ()) -> str:
             parts.append(f"<h2>{escape(names)}</h2>")
         parts += _table(group, number)
     parts += pairs_section(pairs, len(groups) + 1)
+    parts += footprints_section(footprints or {}, len(groups) + 2)
     occurs = (
         "intersection over union of the class on the test; a dash where the class occurs neither "
         "in the truth nor in the map"
