@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from torch.optim import Optimizer
 
 from nadir.config.experiments import TrainConfig
@@ -43,6 +43,7 @@ class Learner(LightningModule):
         self.cfg = cfg
         self.schedule: Schedule | None = None
         self.pending: dict[str, Any] | None = None
+        self.watchers: list[Callback] = []
         self._average: list[WeightAverage] = []  # in a list: no submodule of this module
 
     @property
@@ -68,6 +69,10 @@ class Learner(LightningModule):
     def pictures(self) -> dict[str, np.ndarray]:
         """Return pictures of samples: name -> uint8 (height, width, 3)."""
         return {}
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Return who watches; each epoch they are told after its state is saved."""
+        return list(self.watchers)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return what is trained, in torch's form; a group may have a learning rate of its own."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from lightning.pytorch import Callback
 
 from nadir.config.experiments import AugmentConfig, ModelConfig, TrainConfig
 from nadir.learn.bundle import save_bundle
@@ -31,7 +33,11 @@ _WEIGHTS = 2**32  # an epoch that never comes: the stream of the initial weights
 
 
 def fit_network(
-    data: TrainingData, model_cfg: ModelConfig, cfg: TrainConfig, session: MapSession
+    data: TrainingData,
+    model_cfg: ModelConfig,
+    cfg: TrainConfig,
+    session: MapSession,
+    watchers: Sequence[Callback] = (),
 ) -> dict[str, Any]:
     """Train a network (or resume) and write `model.safetensors`, `model.yaml`, `history.parquet`.
 
@@ -40,6 +46,7 @@ def fit_network(
         model_cfg: The network.
         cfg: The training.
         session: How and where.
+        watchers: Who is told of each epoch; they change no result, though they may end a training.
 
     Returns:
         Facts for the run card: device, seconds, result.
@@ -51,6 +58,7 @@ def fit_network(
     with lease(session.device) as found:
         torch.set_num_threads(session.threads)
         learner = build_learner(data, model_cfg, cfg, run_seed)
+        learner.watchers.extend(watchers)
         source = choose_source(
             data.scenes,
             [*data.train, *data.validation],
