@@ -20,7 +20,9 @@ include: "rules/fetch.smk"
 include: "rules/scenes.smk"
 include: "rules/segmentation.smk"
 include: "rules/quality.smk"
+include: "rules/searches.smk"
 include: "rules/buildings.smk"
+include: "rules/tune.smk"
 include: "rules/cases.smk"
 include: "rules/places.smk"
 include: "rules/albums.smk"
@@ -42,6 +44,7 @@ localrules:
     all,
     landcover,
     quality,
+    tune,
     buildings,
     localization,
     retrieval,
@@ -72,6 +75,13 @@ rule quality:
         quality_products(),
     message:
         "The quality of every map of land cover is known"
+
+
+rule tune:
+    input:
+        search_products(),
+    message:
+        "Every search of hyper-parameters is finished"
 
 
 rule buildings:

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "": 86400, "d": 86400, "w": 7 * 86400}
 _KEY_LINE = re.compile(r"\b[0-9a-f]{20}\b")
-_DESCRIPTIONS = ("model.yaml", "card.json")
+_DESCRIPTIONS = ("model.yaml", "card.json", "search.json")
 _DESCRIPTION_BYTES = 16 << 20
 
 
