@@ -138,7 +138,7 @@ def test_a_trial_that_is_ended_early_keeps_its_state(training):
 
     with pytest.raises(TrialEnded):
         training(VALUES, end)
-    states = list(training.run.cache_root.glob("*/work/state.pt"))
+    states = list(training.run.cache_root.rglob("state.pt"))
     assert len(states) == 1
 
 
