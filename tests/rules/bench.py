@@ -60,8 +60,7 @@ class Bench:
             env=self.environment(),
             capture_output=True,
             text=True,
-            timeout=900,
-            **options,
+            **{"timeout": 900, **options},
         )
         if check and done.returncode:
             output = done.stdout[-3000:] + done.stderr[-6000:]

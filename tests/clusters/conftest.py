@@ -1,0 +1,35 @@
+"""Fixtures of the tests that run the graph on clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster_bench import executor_folder
+from slurm_here import Slurm, missing
+
+
+@pytest.fixture(scope="session")
+def slurm_programs() -> None:
+    """Skips where this machine has no SLURM, or Snakemake no executor for it."""
+    if lacking := missing():
+        pytest.skip(f"no SLURM here (lacking: {', '.join(lacking)}): apt install slurm-wlm munge")
+    if executor_folder() is None:
+        pytest.skip("Snakemake's executor for SLURM is not installed: make plugins")
+
+
+@pytest.fixture(scope="session")
+def slurm(slurm_programs: None) -> Iterator[Slurm]:
+    """A SLURM of one node with two fake GPUs, shared by a session.
+
+    A test that needs another one starts its own: `with Slurm(Nodes(count=2)) as cluster`.
+    """
+    with Slurm() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def clusters_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for benches, shared by a session."""
+    return tmp_path_factory.mktemp("clusters")
