@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -10,7 +9,8 @@ import pytest
 import torch
 
 from nadir.errors import InputError
-from nadir.learn import devices
+from nadir.learn import devices, distributed, gpu_lock
+from nadir.learn.group import Group
 
 
 def test_a_gpu_where_there_is_none_is_refused(monkeypatch):
@@ -57,61 +57,25 @@ def test_the_cpu_is_not_locked():
         assert one == two == torch.device("cpu")
 
 
-_HOLDER = """
-import sys
-from nadir.learn import devices
-lock = devices._try_lock("GPU-1")
-print("held" if lock else "busy", flush=True)
-sys.stdin.readline()
-"""
-
-
-@pytest.fixture
-def holder(tmp_path, monkeypatch):
-    """Another process that holds the lock of GPU-1."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(devices.tempfile, "tempdir", None)
-    with subprocess.Popen(
-        [sys.executable, "-c", _HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout.readline() == "held\n"
-        yield process
-        process.kill()
-
-
-def test_a_device_is_held_by_one_process_and_freed_by_its_death(holder, monkeypatch):
-    monkeypatch.setattr(devices, "_WAIT", 0.01)
-    assert devices._try_lock("GPU-1") is None
-    number, lock = devices._first_free(["GPU-1", "GPU-2"])
-    assert number == 1
-    lock.close()
-    holder.kill()
-    holder.wait()
-    number, lock = devices._first_free(["GPU-1", "GPU-2"])
-    assert number == 0
-    lock.close()
-
-
-def test_a_lock_can_be_taken_by_every_user(tmp_path, monkeypatch):
-    monkeypatch.setattr(devices.tempfile, "tempdir", str(tmp_path))
-    before = os.umask(0o077)
-    try:
-        devices._try_lock("GPU-1").close()
-    finally:
-        os.umask(before)
-    (path,) = (tmp_path / devices.LOCKS).iterdir()
-    assert path.stat().st_mode & 0o777 == 0o644
-    again = devices._try_lock("GPU-1")
-    assert again is not None and not again.writable()  # the file may be another user's
-    again.close()
-
-
-def test_two_numberings_of_one_device_meet_in_one_lock(monkeypatch):
-    class Properties:
-        uuid = "abc"
-
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: Properties())
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
-    assert devices._physical_id(0) == "abc"
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-1,MIG-2")
-    assert devices._physical_id(1) == "MIG-2"
+def test_a_machine_shares_out_its_free_gpus(tmp_path, monkeypatch):
+    """Two processes of a group get a GPU each, of which one is in use; the first holds both."""
+    monkeypatch.setenv(gpu_lock.VARIABLE, str(tmp_path / "locks"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-6,MIG-7")
+    monkeypatch.setattr(devices, "resolve", lambda device: torch.device("cuda", 0))
+    monkeypatch.setattr(devices, "_uuid_of", lambda number: ["GPU-5", "GPU-6", "GPU-9"][number])
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    chosen, board = [], {}
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr(distributed, "tell", board.__setitem__)
+    monkeypatch.setattr(distributed, "told", lambda group, name: board[name])
+    with devices.lease("cuda") as alone:
+        assert alone == torch.device("cuda", 0)
+        with devices.lease("cuda", Group(2, 4, 0, 2, 1)) as first:
+            with devices.lease("cuda", Group(3, 4, 1, 2, 1)) as second:
+                assert (first.index, second.index) == (1, 2)
+            assert board == {"gpus of node 1": "1,2"}
+            assert all(gpu_lock.try_lock(name) is None for name in ("GPU-5", "GPU-6", "MIG-7"))
+    assert chosen == [alone, first, second]
+    wanted = pytest.raises(InputError, match="4 processes need a GPU each, and 3 are visible")
+    with wanted, devices.lease("cuda", Group(0, 4, 0, 4, 0)):
+        pass

@@ -18,7 +18,7 @@ def test_a_training_that_is_asked_to_end_does_not_claim_success(tmp_path, monkey
             raise SIGTERMException
 
     monkeypatch.setattr(loop, "build_trainer", lambda *_: Stopped())
-    learner = SimpleNamespace(cfg=TrainConfig())
+    learner = SimpleNamespace(cfg=TrainConfig(), network=torch.nn.Identity)
     with pytest.raises(SystemExit) as ended:
         loop.fit(learner, [], [], work=tmp_path, seed=0, device=torch.device("cpu"))
     assert ended.value.code == 143

@@ -43,14 +43,6 @@ def test_batches_end_with_neighbors_of_their_first_places() -> None:
     assert len(set(last)) == 8, "neighbors that earlier batches have shown are replaced by chance"
 
 
-def test_ranks_share_a_batch_equally() -> None:
-    plan = epoch_plan(21, 7, 0, 0)
-    parts = [plan.part(rank, 2) for rank in range(2)]
-    for batch, one, other in zip(plan.batches, parts[0].batches, parts[1].batches, strict=True):
-        assert one.shape == other.shape == (2, 4)
-        assert set(one[0].tolist()) | set(other[0].tolist()) == set(batch[0].tolist())
-
-
 def test_the_nearest_are_found_from_either_view() -> None:
     unit = np.eye(4, dtype=np.float32)
     # Place 0 seen from above is like place 2 from the side, and nothing else is like anything.

@@ -35,15 +35,6 @@ def test_pure_function_of_seed_and_epoch():
     assert sample_plan(5, 0, 0, shuffle=False).tile.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_ranks_share_the_plan():
-    plan = sample_plan(11, 0, 0)
-    parts = [plan.part(rank, 4) for rank in range(4)]
-    assert {len(part) for part in parts} == {3}
-    joined = np.stack([part.tile for part in parts], 1).ravel()
-    assert (joined[:11] == plan.tile).all() and joined[11] == plan.tile[0]
-    assert (plan.part(0, 1).tile == plan.tile).all()
-
-
 def test_random_numbers_of_a_sample_stand_alone():
     first = sample_rng(1, 2, 3).random()
     assert first == sample_rng(1, 2, 3).random()

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import logging
 import os
-import re
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from nadir.errors import InputError
 from nadir.learn.energy import log_energy
+from nadir.learn.gpu_lock import gpu_ids, locked
+from nadir.learn.group import ALONE, Group
 
 if TYPE_CHECKING:
     import torch
 
 log = logging.getLogger(__name__)
 
-LOCKS = "nadir-gpu-locks"
 _CHOICES = ("auto", "cpu", "cuda")
-_WAIT = 2.0
 
 
 def count_gpus() -> int:
@@ -85,16 +80,20 @@ def resolve(device: str) -> torch.device:
 
 
 @contextmanager
-def lease(device: str) -> Iterator[torch.device]:
+def lease(device: str, group: Group = ALONE) -> Iterator[torch.device]:
     """Yield a torch device that no other nadir process on this machine holds a lease of.
 
-    A GPU (or MIG instance) is locked by its own id, so that two processes which see it under
-    different numbers still exclude each other; where several are visible, the first free one is
-    taken; where none is free, this waits. The operating system frees the lock of a dead process.
-    The CPU is not locked.
+    Of several visible GPUs the first free one is taken; where none is free, this waits (see
+    `nadir.learn.gpu_lock`). The CPU is not locked.
+
+    Args:
+        device: `auto`, `cpu` or `cuda`.
+        group: The processes that train together: those of a machine get a GPU each. The first of
+            them holds all their locks.
 
     Raises:
-        InputError: As `resolve`.
+        InputError: As `resolve`, or when there are fewer GPUs than processes.
+        LostProcessError: When another process of the group has ended.
     """
     import torch
 
@@ -102,13 +101,26 @@ def lease(device: str) -> Iterator[torch.device]:
     if found.type == "cpu":
         yield found
         return
-    ids = [_physical_id(number) for number in range(torch.cuda.device_count())]
-    number, lock = _first_free(ids)
-    try:
-        with log_energy(ids[number]):
-            yield torch.device("cuda", number)
-    finally:
-        lock.close()
+    message = f"gpus of node {group.node}"
+    with ExitStack() as held:
+        if group.local_rank == 0:
+            ids = gpu_ids(
+                torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES"), _uuid_of
+            )
+            numbers = held.enter_context(locked(ids, group.local_size))
+            for number in numbers:
+                held.enter_context(log_energy(ids[number]))
+            if group.size > 1:
+                from nadir.learn.distributed import tell
+
+                tell(message, ",".join(map(str, numbers)))
+        else:
+            from nadir.learn.distributed import told
+
+            numbers = [int(number) for number in told(group, message).split(",")]
+        own = torch.device("cuda", numbers[group.local_rank])
+        torch.cuda.set_device(own)
+        yield own
 
 
 def device_label(device: torch.device) -> str:
@@ -118,53 +130,9 @@ def device_label(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
-def _physical_id(number: int) -> str:
-    """Return an id that every process on this machine agrees on, whatever it sees."""
+def _uuid_of(number: int) -> str | None:
+    """Return what the driver says of a visible GPU."""
     import torch
 
-    visible = [
-        item.strip()
-        for item in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-        if item.strip()
-    ]
-    if number < len(visible) and visible[number].startswith("MIG-"):
-        return visible[number]  # the properties of an instance may show its parent's id
     uuid = getattr(torch.cuda.get_device_properties(number), "uuid", None)
-    if uuid is not None:
-        return str(uuid)
-    return visible[number] if number < len(visible) else str(number)
-
-
-def _first_free(ids: list[str]) -> tuple[int, IO[str]]:
-    """Lock the first free device; wait where there is none. The caller closes the file."""
-    said = False
-    while True:
-        for number, name in enumerate(ids):
-            lock = _try_lock(name)
-            if lock is not None:
-                return number, lock
-        if not said:
-            log.info("every visible GPU is in use by another training: waiting for one")
-            said = True
-        time.sleep(_WAIT)
-
-
-def _try_lock(name: str) -> IO[str] | None:
-    """Return the open, locked file of a device, or None when another process holds it."""
-    folder = Path(tempfile.gettempdir()) / LOCKS
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o1777)  # shared by all users of the machine
-    path = folder / re.sub(r"[^\w.-]", "_", name)
-    try:  # another user's file can be read, and locked, but neither written nor created anew
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
-        os.fchmod(descriptor, 0o644)
-    file = os.fdopen(descriptor)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
+    return None if uuid is None else str(uuid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import time
@@ -13,6 +14,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from safetensors.torch import save_file
 
+from nadir.learn.distributed import agreed, average_gradients, handed_out, total_seconds
+from nadir.learn.group import ALONE, Group
 from nadir.learn.history import BoardWriter
 from nadir.learn.learner import Batches, Learner
 from nadir.learn.optim import learning_rate
@@ -66,6 +69,7 @@ class Keeper(Callback):
         board: For TensorBoard.
         progress: How far earlier runs came.
         max_seconds: Seconds of computing after which the training ends; None for no such end.
+        group: The processes that train together; the first one alone writes.
     """
 
     def __init__(
@@ -78,7 +82,9 @@ class Keeper(Callback):
         board: BoardWriter,
         progress: Progress,
         max_seconds: float | None = None,
+        group: Group = ALONE,
     ) -> None:
+        self.group = group
         self.max_seconds = max_seconds
         self.work = work
         self.batches = batches
@@ -94,10 +100,17 @@ class Keeper(Callback):
         """Make the epoch independent of what ran before it in this process."""
         epoch = trainer.current_epoch
         self.batches.set_epoch(epoch)
-        seed_all(self.seed, epoch)
+        # Each process drops units by chance of its own; all else of chance is made elsewhere.
+        seed_all(self.seed, epoch, *([self.group.rank] if self.group.rank else []))
         self._started = time.perf_counter()
         self._computed = _computing(pl_module)
         self._steps = trainer.global_step
+
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Let all processes take the same step; gradients are clipped afterwards."""
+        average_gradients(self.group, pl_module.parameters())
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Average the weights; note the time, so that images per second leave validation out."""
@@ -115,10 +128,10 @@ class Keeper(Callback):
         assert isinstance(pl_module, Learner) and pl_module.schedule is not None
         optimizer = trainer.optimizers[0]
         epoch = trainer.current_epoch + 1
-        scores = pl_module.epoch_scores()
+        scores = agreed(self.group, pl_module.epoch_scores())
         row = {"epoch": float(epoch), **scores, "learning_rate": learning_rate(optimizer)}
         self._judge(scores[self.monitor], epoch, pl_module)
-        self.progress.spent += _computing(pl_module) - self._computed
+        self.progress.spent = self._spent(pl_module)
         pl_module.schedule.step(scores["validation_loss"], self.progress.spent)
         if self.max_seconds is not None and self.progress.spent >= self.max_seconds:
             self.progress.stopped = True
@@ -143,14 +156,20 @@ class Keeper(Callback):
         by_epochs = epochs / max(1, trainer.max_epochs or 1)
         if self.max_seconds is None:
             return by_epochs
-        spent = self.progress.spent + _computing(module) - self._computed
-        return max(by_epochs, spent / self.max_seconds)
+        return max(by_epochs, self._spent(module) / self.max_seconds)
 
     def _is_over(self, module: LightningModule) -> bool:
         """Tell whether the seconds of computing are spent, in the middle of an epoch."""
         if self.max_seconds is None:
             return False
-        return self.progress.spent + _computing(module) - self._computed >= self.max_seconds
+        return self._spent(module) >= self.max_seconds
+
+    def _spent(self, module: LightningModule) -> float:
+        """Return the seconds of computing so far, the same in all processes."""
+        own = _computing(module) - self._computed
+        if module.device.type == "cuda":  # time of the wall, which passes for all at once
+            return self.progress.spent + agreed(self.group, {"seconds": own})["seconds"]
+        return self.progress.spent + total_seconds(self.group, own)
 
     def _judge(self, value: float, epoch: int, learner: Learner) -> None:
         """Compare with the best so far."""
@@ -164,8 +183,9 @@ class Keeper(Callback):
             better or done.best_epoch == 0
         ):  # the first epoch's weights count even if its score is NaN
             done.best, done.best_epoch, done.waited = (value if known else None), epoch, 0
-            with atomic_path(best_path(self.work, epoch)) as temporary:
-                save_file(cpu_weights(learner.judged()), temporary)
+            if self.group.leads:
+                with atomic_path(best_path(self.work, epoch)) as temporary:
+                    save_file(cpu_weights(learner.judged()), temporary)
         else:
             done.waited += 1
             done.stopped = self.patience is not None and done.waited >= self.patience
@@ -173,6 +193,8 @@ class Keeper(Callback):
     def _save(self, learner: Learner, optimizer: torch.optim.Optimizer) -> None:
         """Write the state, then drop best weights that it does not name."""
         assert learner.schedule is not None
+        if not self.group.leads:
+            return
         state = {
             "progress": asdict(self.progress),
             "network": learner.network().state_dict(),
@@ -206,8 +228,24 @@ def cpu_weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     }
 
 
-def load_state(work: Path) -> dict[str, Any] | None:
-    """Return the state that an earlier run left, or None; reads tensors and plain values only."""
+def load_state(work: Path, group: Group = ALONE) -> dict[str, Any] | None:
+    """Return the state that an earlier run left, or None; reads tensors and plain values only.
+
+    Args:
+        work: Folder of the state.
+        group: The processes that train together; the first one reads.
+    """
+    state = _left(work) if group.leads else None
+    if group.size == 1:
+        return state
+    content = handed_out(group, (work / STATE).read_bytes() if state is not None else None)
+    if content is None or group.leads:
+        return state
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+
+
+def _left(work: Path) -> dict[str, Any] | None:
+    """Return the state that lies in a folder, or None."""
     path = work / STATE
     remove_leftovers(path)
     if not path.is_file():

@@ -8,14 +8,19 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nadir.config.encoders import is_weights_file
+from nadir.errors import InputError
 from nadir.learn.card import run_card
 from nadir.learn.devices import check_device
+from nadir.learn.group import Group
 from nadir.learn.session import Session
 from nadir.provenance.atomic import write_json
 from nadir.provenance.cache import ResultCache
@@ -25,6 +30,8 @@ from nadir.provenance.files import read_bytes
 log = logging.getLogger(__name__)
 
 CARD = "card.json"
+
+_TRAINS, _DELIVERS = "train", "deliver"
 
 FitInto = Callable[[Session], dict[str, Any]]
 """How and where -> facts for the run card; writes the result into the session's folder."""
@@ -56,6 +63,7 @@ def keep_training(
     outputs: Mapping[str, str | os.PathLike[str]],
     *,
     cfg: tuple[str, ...],
+    parallel: bool = False,
 ) -> str:
     """Train, or deliver what an equal training gave before.
 
@@ -65,38 +73,74 @@ def keep_training(
         parts: All else that the result depends on.
         outputs: File of the result -> where to put it; `card.json` is written here.
         cfg: Which parts are settings (the rest are digests), for the run card.
+        parallel: Whether several processes can train it together. Their number is no part of the
+            key; the first one writes, the others only compute.
 
     Returns:
         The key.
 
     Raises:
-        InputError: As `fit` does, or for a device that is not there.
+        InputError: As `fit` does, or for a device that is not there, or for several processes
+            where one trains alone.
         OutputError: When the disk is full or not writable.
     """
+    group = Group.of_environment()
     cache = ResultCache(run.cache_root, parts | {"code": run.code, "seed": run.seed})
-    with cache.lock():
-        if cache.result is None:
-            check_device(run.device)
-            made = cache.work / "made"
-            shutil.rmtree(made, ignore_errors=True)
-            made.mkdir()
-            keys = {"training": cache.key, "code": run.code, "seed": run.seed}
-            facts = fit(Session(cache.work, made, run.seed, run.device, run.threads, keys))
-            card = run_card(
-                cfg={name: parts[name] for name in cfg},
-                digests={name: part for name, part in parts.items() if name not in cfg},
-                code=run.code,
-                seed=run.seed,
-                threads=run.threads,
-                **facts,
-            )
-            write_json(made / CARD, card)
-            with cache.store() as result:
-                shutil.copytree(made, result, dirs_exist_ok=True)
-        else:
-            log.info("this training has been done before (key %s): it is delivered", cache.key)
-        cache.deliver(dict(outputs))
+    keys = {"training": cache.key, "code": run.code, "seed": run.seed}
+
+    def fit_into(folder: Path) -> dict[str, Any]:
+        return fit(Session(cache.work, folder, run.seed, run.device, run.threads, keys, group))
+
+    if group.size > 1 and not parallel:
+        raise InputError(
+            "torchrun", "this is trained by one process alone", "Start it without torchrun."
+        )
+    with _joined(group) as (tell, told):
+        if not group.leads:
+            if told(cache.key) == _TRAINS:
+                with tempfile.TemporaryDirectory(prefix="nadir-train-") as folder:
+                    fit_into(Path(folder))  # what the first process makes as well is thrown away
+            return cache.key
+        with cache.lock():
+            if cache.result is None:
+                check_device(run.device)
+                tell(cache.key, _TRAINS)
+                made = cache.work / "made"
+                shutil.rmtree(made, ignore_errors=True)
+                made.mkdir()
+                facts = fit_into(made)
+                card = run_card(
+                    cfg={name: parts[name] for name in cfg},
+                    digests={name: part for name, part in parts.items() if name not in cfg},
+                    code=run.code,
+                    seed=run.seed,
+                    threads=run.threads,
+                    **facts,
+                )
+                write_json(made / CARD, card)
+                with cache.store() as result:
+                    shutil.copytree(made, result, dirs_exist_ok=True)
+            else:
+                log.info("this training has been done before (key %s): it is delivered", cache.key)
+                tell(cache.key, _DELIVERS)
+            cache.deliver(dict(outputs))
     return cache.key
+
+
+@contextmanager
+def _joined(group: Group) -> Iterator[tuple[Callable[[str, str], None], Callable[[str], str]]]:
+    """Join the processes that train together; yield what tells them something, and what listens.
+
+    The first process may wait long for others that make the same result, or find it made: it says
+    what there is to do before anything is computed.
+    """
+    if group.size == 1:
+        yield lambda name, value: None, lambda name: ""
+        return
+    from nadir.learn import distributed
+
+    with distributed.joined(group):
+        yield distributed.tell, partial(distributed.told, group)
 
 
 def pretrained_parts(weights: str | None) -> dict[str, str]:

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from nadir.config.experiments import TrainConfig
 from nadir.learn.averaging import TailAverage, WeightAverage
+from nadir.learn.group import ALONE
 from nadir.learn.optim import Schedule, build_optimizer
 
 
@@ -36,6 +37,9 @@ class Learner(LightningModule):
 
     Args:
         cfg: The training's section of the configuration.
+
+    Attributes:
+        group: The processes that train together, as the loop is told.
     """
 
     def __init__(self, cfg: TrainConfig) -> None:
@@ -44,6 +48,7 @@ class Learner(LightningModule):
         self.schedule: Schedule | None = None
         self.pending: dict[str, Any] | None = None
         self.watchers: list[Callback] = []
+        self.group = ALONE
         self._average: list[WeightAverage] = []  # in a list: no submodule of this module
 
     @property
@@ -63,7 +68,8 @@ class Learner(LightningModule):
     def epoch_scores(self) -> dict[str, float]:
         """Return what the epoch gave, by name, and forget it.
 
-        Must hold `train_loss`, `validation_loss`, and whatever `cfg.monitor` names.
+        Must hold `train_loss`, `validation_loss`, and whatever `cfg.monitor` names; of what all
+        processes of the group have seen.
         """
 
     def pictures(self) -> dict[str, np.ndarray]:

@@ -17,9 +17,12 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from safetensors.numpy import load_file
+from safetensors.numpy import load
 from tqdm import tqdm
 
+from nadir.learn.batch_norm import synchronize_norms
+from nadir.learn.distributed import handed_out
+from nadir.learn.group import ALONE, Group
 from nadir.learn.history import BoardWriter
 from nadir.learn.keeper import Keeper, Progress, best_path, load_state
 from nadir.learn.learner import Batches, Learner
@@ -37,6 +40,7 @@ def fit(
     seed: int,
     device: torch.device,
     logs: str | os.PathLike[str] | None = None,
+    group: Group = ALONE,
 ) -> tuple[dict[str, np.ndarray], Progress]:
     """Train, or go on from where a killed run with the same work folder stopped.
 
@@ -48,24 +52,29 @@ def fit(
         seed: Seed of everything random.
         device: Where to compute.
         logs: Folder for TensorBoard; None writes nothing.
+        group: The processes that train together; batches are this one's share, and the first one
+            alone writes. Any number of processes goes on from what any other number left.
 
     Returns:
         The best epoch's weights, and how the training went.
 
     Raises:
         SystemExit: With status 143 when the process is asked to end (SIGTERM).
+        LostProcessError: When another process of the group has ended.
     """
     cfg = learner.cfg
     deterministic(device)
     progress = Progress()
-    state = load_state(work)
+    synchronize_norms(learner.network(), group, device)
+    learner.group = group
+    state = load_state(work, group)
     if state is not None:
         progress = Progress(**state["progress"])
         learner.network().load_state_dict(state["network"])
         learner.pending = state
         log.info("resuming after epoch %d of %d", progress.epochs, cfg.epochs)
     if progress.epochs < cfg.epochs and not progress.stopped:
-        board = BoardWriter(logs, progress.epochs + 1)
+        board = BoardWriter(logs if group.leads else None, progress.epochs + 1)
         keeper = Keeper(
             work,
             train,
@@ -75,6 +84,7 @@ def fit(
             board,
             progress,
             cfg.max_seconds,
+            group,
         )
         try:
             with _quiet_lightning():
@@ -95,7 +105,8 @@ def fit(
             raise SystemExit(128 + signal.SIGTERM) from error
         finally:
             board.close()
-    return load_file(best_path(work, progress.best_epoch)), progress
+    best = best_path(work, progress.best_epoch)
+    return load(handed_out(group, best.read_bytes() if group.leads else None) or b""), progress
 
 
 def build_trainer(

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nadir.learn.group import ALONE, Group
+
 
 @dataclass(frozen=True)
 class Session:
@@ -18,6 +20,7 @@ class Session:
         device: `auto`, `cpu` or `cuda`.
         threads: CPU threads.
         keys: Keys of code and data, for the bundle.
+        group: The processes that train together.
     """
 
     work: Path
@@ -26,3 +29,4 @@ class Session:
     device: str = "auto"
     threads: int = 1
     keys: dict[str, Any] = field(default_factory=dict)
+    group: Group = ALONE

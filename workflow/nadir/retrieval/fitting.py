@@ -49,7 +49,7 @@ def fit_retrieval(
         InputError: For a picture that cannot be read, weights that cannot be had.
     """
     run_seed = derived_seed(session.seed, cfg.seed)
-    with lease(session.device) as device:
+    with lease(session.device, session.group) as device:
         torch.set_num_threads(session.threads)
         train, held = [
             place_pictures(rows, data, cfg, model_cfg.size, session.threads)
@@ -63,11 +63,12 @@ def fit_retrieval(
         learner = RetrievalLearner(Trained(network, loss, memory), cfg)
         best, progress = fit(
             learner,
-            PlaceBatches(train, cfg, run_seed, lambda: learner.trained.memory),
-            PlaceBatches(held, cfg),
+            PlaceBatches(train, cfg, run_seed, lambda: learner.trained.memory, session.group),
+            PlaceBatches(held, cfg, group=session.group),
             work=session.work,
             seed=run_seed,
             device=device,
+            group=session.group,
         )
         label = device_label(device)
     weights = {

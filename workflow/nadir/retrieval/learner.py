@@ -14,6 +14,8 @@ from torch.nn import functional
 
 from nadir.config.experiments import TrainConfig
 from nadir.config.retrieval_experiments import RetrievalTrain
+from nadir.learn.distributed import gathered
+from nadir.learn.group import ALONE, Group
 from nadir.learn.learner import Learner
 from nadir.retrieval.augment import Shown, augment
 from nadir.retrieval.losses import RetrievalLoss, contrast
@@ -61,6 +63,7 @@ class PlaceBatches:
             place, in order and as it is.
         memory: Gives the features of the last epoch, (views, places, dimensions), for batches of
             near places.
+        group: The processes that train together: of each batch, this one's share is shown.
     """
 
     def __init__(
@@ -69,7 +72,9 @@ class PlaceBatches:
         cfg: RetrievalTrain,
         seed: int | None = None,
         memory: Callable[[], Tensor] | None = None,
+        group: Group = ALONE,
     ) -> None:
+        self.group = group
         self.data = data
         self.cfg = cfg
         self.seed = seed
@@ -87,13 +92,16 @@ class PlaceBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         for batch in self._batches:
+            own = batch[:, self.group.share(batch.shape[1])]
+            # A process that has no place in a small batch prepares one of which nothing is shown.
+            made = own if own.size else batch[:, :1]
             shown = np.stack(
                 [
                     np.stack([self._picture(view, place) for place in places])
-                    for view, places in enumerate(batch.tolist())
+                    for view, places in enumerate(made.tolist())
                 ]
             )
-            yield normalized(shown), torch.from_numpy(batch.copy())
+            yield normalized(shown[:, : own.shape[1]]), torch.from_numpy(own.copy())
 
     def _plan(self, epoch: int) -> Sequence[NDArray[np.int64]]:
         views, places = len(self.data.overhead), len(self.data)
@@ -197,7 +205,9 @@ class RetrievalLearner(Learner):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of a batch, and remember its features."""
         pictures, places = batch
-        features = self.trained.embedding.views(pictures)
+        # Each picture is compared with all others of the batch, whoever holds them.
+        features = gathered(self.group, self.trained.embedding.views(pictures), axis=1)
+        places = gathered(self.group, places, axis=1)
         terms = self.trained.loss(features, places)
         total = self.trained.loss.total(terms)
         if self.trained.memory.shape[1]:
@@ -212,7 +222,7 @@ class RetrievalLearner(Learner):
         """Keep the features of a batch."""
         judged = self.judged()
         assert isinstance(judged, Trained)
-        features = judged.embedding.views(batch[0])
+        features = gathered(self.group, judged.embedding.views(batch[0]), axis=1)
         self._validated.append(functional.normalize(features.float(), dim=-1))
 
     def epoch_scores(self) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Which places share a batch, and which of their pictures are shown: pure functions of the seed.
 
-Nothing here depends on the number of ranks, or on where a run was interrupted.
+Nothing here depends on the number of processes, or on where a run was interrupted.
 """
 
 from __future__ import annotations
@@ -30,17 +30,6 @@ class EpochPlan:
 
     def __len__(self) -> int:
         return len(self.batches)
-
-    def part(self, rank: int, ranks: int) -> EpochPlan:
-        """Return the share of one of several ranks: every `ranks`-th place of each batch.
-
-        The end of a batch is filled up from its start, so that all ranks get equally many.
-        """
-        parts = []
-        for batch in self.batches:
-            each = -(-batch.shape[1] // ranks)
-            parts.append(batch[:, (np.arange(each) * ranks + rank) % batch.shape[1]])
-        return EpochPlan(tuple(parts))
 
 
 def epoch_plan(

@@ -102,7 +102,7 @@ def train_retrieval(
     outputs = {name: model / name for name in (WEIGHTS, DESCRIPTION, CARD)}
     outputs["history.parquet"] = history
     cfg = ("model", "train", "views", "upright")
-    return keep_training(fit_into, run, parts, outputs, cfg=cfg)
+    return keep_training(fit_into, run, parts, outputs, cfg=cfg, parallel=True)
 
 
 def check_network(cfg: RetrievalModel) -> None:

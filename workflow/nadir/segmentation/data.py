@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from nadir.config.training import Extra
+from nadir.learn.group import ALONE, Group
 from nadir.segmentation.normalize import Statistics
 from nadir.segmentation.patches import Scene, Shot, Window
 from nadir.segmentation.sources import (
@@ -42,6 +43,7 @@ class TileBatches:
         look: (epoch, position in its plan) -> radiometric jitter; None for none.
         disturbance: The same for what befalls a sample.
         mix: The same for what is pasted on it of the next one of its batch.
+        group: The processes that train together: of each batch, this one's share is shown.
     """
 
     def __init__(
@@ -54,7 +56,9 @@ class TileBatches:
         look: Callable[[int, int], Look] | None = None,
         disturbance: Callable[[int, int], Disturbance] | None = None,
         mix: Callable[[int, int], Mix | None] | None = None,
+        group: Group = ALONE,
     ) -> None:
+        self.group = group
         self.side = side
         self.look = look
         self.disturbance = disturbance
@@ -80,8 +84,29 @@ class TileBatches:
         # A generator looks at the epoch when the first batch is asked for, which is when the loop
         # has announced it.
         plan = self.plan(self.epoch)
-        groups = [[self._shot(plan, at) for at in positions] for positions in self._groups(plan)]
-        yield from self.source.batches(groups)
+        batches = self._groups(plan)
+        if self.group.size == 1:
+            groups = [[self._shot(plan, at) for at in positions] for positions in batches]
+            yield from self.source.batches(groups)
+            return
+        shares = [self.group.share(len(positions)) for positions in batches]
+        groups = [
+            [self._shot(plan, at) for at in self._own(positions, share)]
+            for positions, share in zip(batches, shares, strict=True)
+        ]
+        for share, shown in zip(shares, self.source.batches(groups), strict=True):
+            yield tuple(part[: share.stop - share.start] for part in shown)
+
+    def _own(self, positions: list[int], share: slice) -> list[int]:
+        """Return what this process shows of a batch, and what it prepares beside it.
+
+        That is the sample after its own, where parts of that are pasted on the last of its own; and
+        one sample of which nothing is shown, where it has none.
+        """
+        own = positions[share]
+        if not own:
+            return positions[:1]
+        return own if self.mix is None else [*own, positions[share.stop % len(positions)]]
 
     def _groups(self, plan: SamplePlan) -> list[list[int]]:
         """Return the positions of each batch; crops are all of one size once they are shown."""
@@ -143,6 +168,7 @@ def choose_source(
     outlines: int | None = None,
     extras: Sequence[Extra] = (),
     classes: int = 0,
+    beside: int = 1,
 ) -> Source:
     """Return the fastest source that fits: on the GPU, in host memory, or read from the stores.
 
@@ -157,6 +183,7 @@ def choose_source(
         outlines: Id of the class whose outlines are asked for; None for no outlines.
         extras: What else batches hold, as for `Source`.
         classes: Number of classes, needed where the shares of classes are asked for.
+        beside: Processes of this machine that hold the data, each for itself.
     """
     dates, bands = statistics.mean.shape
     shares = classes + 1 if "shares" in extras else 0
@@ -164,7 +191,7 @@ def choose_source(
     on_gpu = memory
     if device.type == "cuda" and memory is None:
         on_gpu = int(torch.cuda.mem_get_info(device)[0] * _SHARE_GPU)
-    on_host = int(free_memory() * _SHARE_HOST) if memory is None else memory
+    on_host = int(free_memory() * _SHARE_HOST) // beside if memory is None else memory
     source: Source
     if device.type == "cuda" and on_gpu is not None and needed <= on_gpu:
         source = ResidentSource(

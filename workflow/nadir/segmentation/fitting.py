@@ -12,6 +12,7 @@ from lightning.pytorch import Callback
 from nadir.config.experiments import AugmentConfig, ModelConfig, TrainConfig
 from nadir.learn.bundle import save_bundle
 from nadir.learn.devices import device_label, lease
+from nadir.learn.group import ALONE, Group
 from nadir.learn.history import write_history
 from nadir.learn.loop import fit
 from nadir.learn.seeds import derived_seed, seed_all
@@ -55,7 +56,7 @@ def fit_network(
         InputError: For a model that cannot be built or a device that is not there.
     """
     run_seed = derived_seed(session.seed, cfg.seed)
-    with lease(session.device) as found:
+    with lease(session.device, session.group) as found:
         torch.set_num_threads(session.threads)
         learner = build_learner(data, model_cfg, cfg, run_seed)
         learner.watchers.extend(watchers)
@@ -69,13 +70,16 @@ def fit_network(
             data.table.count if cfg.loss.uses_outlines else None,
             cfg.loss.extras,
             data.table.count,
+            session.group.local_size,
         )
 
         def in_order(epoch: int) -> SamplePlan:
             return sample_plan(len(data.validation), run_seed, 0, shuffle=False)
 
-        train = training_batches(source, data, cfg, run_seed)
-        validation = TileBatches(source, data.validation, in_order, cfg.batch_size)
+        train = training_batches(source, data, cfg, run_seed, session.group)
+        validation = TileBatches(
+            source, data.validation, in_order, cfg.batch_size, group=session.group
+        )
         try:
             best, progress = fit(
                 learner,
@@ -85,6 +89,7 @@ def fit_network(
                 seed=run_seed,
                 device=found,
                 logs=session.logs,
+                group=session.group,
             )
         finally:
             source.close()
@@ -141,7 +146,7 @@ def build_learner(
 
 
 def training_batches(
-    source: Source, data: TrainingData, cfg: TrainConfig, seed: int
+    source: Source, data: TrainingData, cfg: TrainConfig, seed: int, group: Group = ALONE
 ) -> TileBatches:
     """Return the batches of a training: tiles, or random crops of their ground, as configured.
 
@@ -150,6 +155,7 @@ def training_batches(
         data: What to learn from.
         cfg: The training.
         seed: Seed of order, forms and crops.
+        group: The processes that train together.
     """
     augment = cfg.augment
     rich = rich_tiles(data, augment)
@@ -176,6 +182,7 @@ def training_batches(
         "look": look if augment.jitter else None,
         "disturbance": disturbance if augment.disturbs else None,
         "mix": mix if augment.mix != "none" else None,
+        "group": group,
     }
     if augment.crops is None:
 

@@ -88,6 +88,11 @@ class SegmentationLoss(nn.Module):
         self.cfg = cfg
         self.register_buffer("weights", torch.from_numpy(weights), persistent=False)
 
+    @property
+    def adds_up(self) -> bool:
+        """Whether the sums of parts of a batch, added up, are those of the batch."""
+        return self.cfg.terms.keys() <= {"cross_entropy", "focal"}
+
     def forward(
         self,
         logits: torch.Tensor,

@@ -8,6 +8,7 @@ from torch import nn
 
 from nadir.config.classes import ClassTable
 from nadir.config.experiments import TrainConfig
+from nadir.learn.distributed import gathered, summed, summed_counts
 from nadir.learn.learner import Learner
 from nadir.segmentation.confusion import (
     accuracy,
@@ -56,7 +57,7 @@ class SegmentationLearner(Learner):
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
         """Return the loss of a batch."""
         inputs, target, *extras = batch
-        total, weight = self.loss.sums(self.model(inputs), target, **self._named(extras))
+        total, weight = self._loss_sums(self.model(inputs), target, extras)
         self._add("train", total, weight)
         return total / weight.clamp_min(torch.finfo(torch.float32).tiny)
 
@@ -68,7 +69,7 @@ class SegmentationLearner(Learner):
         """
         inputs, target, *extras = batch
         logits = self.judged()(inputs)
-        self._add("validation", *self.loss.sums(logits, target, **self._named(extras)))
+        self._add("validation", *self._loss_sums(logits, target, extras))
         truth = (target + 1).to(torch.uint8).cpu().numpy()
         guess = (logits.argmax(dim=1) + 1).to(torch.uint8).cpu().numpy()
         update_confusion(self._confusion, truth, guess)
@@ -80,7 +81,7 @@ class SegmentationLearner(Learner):
 
         `validation_iou` is the IoU of the class that the training watches.
         """
-        matrix = self._confusion
+        matrix = summed_counts(self.group, self._confusion)
         scores = {}
         for split in ("train", "validation"):
             total, weight = self._sums.pop(split, torch.zeros(2)).tolist()
@@ -106,6 +107,17 @@ class SegmentationLearner(Learner):
         ]
         self._samples = []
         return {"truth above prediction": np.concatenate(pairs, axis=1)} if pairs else {}
+
+    def _loss_sums(
+        self, logits: torch.Tensor, target: torch.Tensor, extras: list[torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return numerator and denominator of the loss of the batch, over all processes."""
+        if self.loss.adds_up:
+            total, weight = self.loss.sums(logits, target, **self._named(extras))
+            return summed(self.group, total), summed(self.group, weight)
+        # The other terms compare regions of the whole batch.
+        whole = [gathered(self.group, part) for part in (logits, target, *extras)]
+        return self.loss.sums(whole[0], whole[1], **self._named(whole[2:]))
 
     def _named(self, extras: list[torch.Tensor]) -> dict[str, torch.Tensor]:
         return dict(zip(self.cfg.loss.extras, extras, strict=True))

@@ -17,6 +17,7 @@ from typing import Any
 from nadir.config.classes import ClassTable
 from nadir.config.experiments import ModelConfig, RandomForest, TrainConfig
 from nadir.errors import InputError, did_you_mean
+from nadir.learn.group import Group
 from nadir.learn.kept import TrainingRun, keep_training, pretrained_parts
 from nadir.learn.session import Session
 from nadir.provenance.atomic import swap_folder, temporary_beside, write_faults
@@ -137,7 +138,7 @@ def train_model(
 
     def fit_into(session: Session) -> dict[str, Any]:
         data = assemble(open_scenes(scenes, traced), split, statistics, table)
-        logs = outputs.logs
+        logs = outputs.logs if session.group.leads else None
         if logs is not None and not any(session.work.glob("state.pt")):
             shutil.rmtree(logs, ignore_errors=True)  # of an older training
         told = MapSession(**vars(session), logs=logs, memory=memory)
@@ -146,8 +147,11 @@ def train_model(
             shutil.copytree(logs, session.folder / _LOGS)
         return facts
 
-    key = keep_training(fit_into, run, parts, outputs.files(), cfg=("model", "train", "classes"))
-    _deliver_logs(run.cache_root / key / "result" / _LOGS, outputs.logs)
+    cfg = ("model", "train", "classes")
+    parallel = not isinstance(model, RandomForest)
+    key = keep_training(fit_into, run, parts, outputs.files(), cfg=cfg, parallel=parallel)
+    if Group.of_environment().leads:
+        _deliver_logs(run.cache_root / key / "result" / _LOGS, outputs.logs)
     return key
 
 

@@ -40,17 +40,6 @@ class SamplePlan:
     def __len__(self) -> int:
         return len(self.tile)
 
-    def part(self, rank: int, ranks: int) -> SamplePlan:
-        """Return every `ranks`-th sample from `rank` on, so that all ranks get equally many.
-
-        The end of the plan is filled up from its start, as distributed training needs.
-        """
-        each = -(-len(self) // ranks)
-        chosen = (np.arange(each) * ranks + rank) % max(len(self), 1)
-        crop = None if self.crop is None else self.crop[chosen]
-        angle = None if self.angle is None else self.angle[chosen]
-        return SamplePlan(self.tile[chosen], self.symmetry[chosen], crop, angle)
-
 
 def rare_share(tiles: pd.DataFrame, rare: Sequence[int], count: int) -> np.ndarray:
     """Return the share of rare classes among the labelled pixels of each tile.
