@@ -35,10 +35,11 @@ endif
 
 ENVIRONMENT := .venv/.installed
 LOCKED := .venv/.locked
+PLUGINS := .venv/plugins/.installed
 LOCKS := requirements/requirements.lock requirements/uv.lock
 SMK := Snakefile workflow/Snakefile $(wildcard rules/*.smk)
 
-.PHONY: all environment run report results test test-all lint format lock schema hooks clean help
+.PHONY: all environment run report results plugins test test-all lint format lock schema hooks clean help
 
 all: run report results ## run the default configuration, then say where the results are
 
@@ -73,10 +74,18 @@ results: ## say where the map, the comparison and the report are
 	  results/report.html; do \
 	  if [ -e "$$file" ]; then echo "  $$file"; fi; done
 
-test: $(ENVIRONMENT) ## run the tests
+# Snakemake's executor for SLURM, for its tests alone: every start would import it, were it in .venv.
+plugins: $(PLUGINS) ## what the tests of clusters need beside SLURM itself
+
+$(PLUGINS): requirements/clusters.lock | $(ENVIRONMENT)
+	awk '/^snakemake-executor-plugin-slurm/, !/\\$$/' $< | .venv/bin/uv pip install --quiet \
+	  --python .venv/bin/python --target $(@D) --no-deps --require-hashes -r -
+	@touch $@
+
+test: $(ENVIRONMENT) $(PLUGINS) ## run the tests
 	python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(PYTEST_ARGS)
 
-test-all: $(ENVIRONMENT) ## run the tests, the slow ones included
+test-all: $(ENVIRONMENT) $(PLUGINS) ## run the tests, the slow ones included
 	python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(ENVIRONMENT) ## check style, types and the workflow

@@ -188,6 +188,20 @@ def test_every_key_of_a_profile_is_an_option(path, options):
         assert f"--{key}" in options, f"{path}: {key}"
 
 
+def test_what_may_run_long_gets_more_at_a_second_attempt_on_slurm():
+    profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
+    assert profile["retries"] >= 1
+    given = profile["set-resources"]
+    for path in (ROOT / "rules").glob("*.smk"):
+        for block in re.split(r"^(?=rule |checkpoint )", path.read_text(), flags=re.M):
+            minutes = re.search(r"^ {8}runtime=(\d+)", block, re.M)
+            if minutes and (int(minutes[1]) >= 240 or re.search(r"^ {8}gpu=", block, re.M)):
+                rule = re.match(r"\w+ (\w+)", block)[1]
+                memory = re.search(r"^ {8}mem_mb=(\d+)", block, re.M)[1]
+                more = {"runtime": f"{minutes[1]} * attempt", "mem_mb": f"{memory} * attempt"}
+                assert given.get(rule) == more, rule
+
+
 @pytest.mark.parametrize("name", GPU_KEYS)
 def test_rules_with_a_gpu_get_one_from_each_executor(name):
     rules = set()

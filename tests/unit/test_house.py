@@ -331,7 +331,8 @@ def test_profiles_name_rules_that_exist():
     for path in paths:
         profile = yaml.safe_load(path.read_text())
         assert set(profile.get("set-resources", {})) <= rules, path
-        if "groups" in profile:
+        assert set(profile.get("groups", {})) <= rules, path
+        if profile.get("executor") in ("kubernetes", "aws-batch"):
             assert set(profile["groups"]) == rules, f"{path}: all rules share one job"
 
 

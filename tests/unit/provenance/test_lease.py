@@ -152,6 +152,7 @@ def test_a_new_lease_is_not_removed_in_the_place_of_a_void_one(path):
 
 def test_of_many_who_wait_one_writes_at_a_time(path, monkeypatch):
     monkeypatch.setattr(lease_module, "LAPSE", 0.2)
+    monkeypatch.setattr(lease_module, "_LONGEST_PAUSE", 0.05)
     elsewhere(path)  # void soon, and all see it
     inside, most, ended = [], [], []
 
