@@ -44,6 +44,12 @@ CASES = [
         ["place", "tiles"],
         "e.datasets: no dataset 'place'; did you mean 'places'?",
     ),
+    (
+        ("retrieval", "datasets", "places"),
+        {"folder": "s3://bucket/university"},
+        "places.folder: folders of a store are not listed: `nadir download s3://bucket/university "
+        "FOLDER` copies it",
+    ),
     (("retrieval", "experiments", "tiles"), {"datasets": ["places"]}, "'tiles' is reserved"),
     (
         ("retrieval", "experiments", "e", "model", "encoder"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nadir.config.groundview_job import GroundviewConfig
+from nadir.config.listing import store_fault
 from nadir.config.nested import section_of
 from nadir.errors import did_you_mean
 
@@ -26,6 +27,12 @@ def groundview_ends(job: GroundviewConfig, raw: dict[str, Any]) -> Iterator[str]
         if dataset.world and dataset.world not in worlds:
             near = did_you_mean(dataset.world, worlds)
             yield f"groundview.datasets.{name}.world: no world {dataset.world!r}{near}"
+        for key, folder in (
+            ("folder", dataset.folder),
+            ("panels.folder", dataset.panels.folder if dataset.panels else None),
+        ):
+            if problem := store_fault(folder):
+                yield f"groundview.datasets.{name}.{key}: {problem}"
         scene = dataset.crop.scene
         if scene and not _has_scene(raw, scene):
             yield (

@@ -34,12 +34,18 @@ def scene_name(stem: str) -> str:
     return name if name[:1].isalpha() else f"s{name}"
 
 
+def store_fault(folder: str | None) -> str | None:
+    """Return why a folder cannot be one of a store, and what to do; None where it is none."""
+    if folder is None or "://" not in folder:
+        return None
+    return f"folders of a store are not listed: `nadir download {folder} FOLDER` copies it"
+
+
 def folder_of(key: str, folder: str) -> Path:
     """Return a folder that is there."""
-    if "://" in folder:
-        raise LayoutFault(
-            key, f"folders of a store are not listed: `nadir download {folder} FOLDER` copies it"
-        )
+    problem = store_fault(folder)
+    if problem:
+        raise LayoutFault(key, problem)
     path = Path(folder)
     if path.is_dir():
         return path

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from nadir.config.encoders import encoder_faults, is_vision_transformer, patch_of
+from nadir.config.listing import store_fault
 from nadir.config.localization import Localiser, LocalizationConfig
 from nadir.config.nested import section_of
 from nadir.config.retrieval_experiments import (
@@ -41,6 +42,8 @@ def retrieval_ends(
             yield from _unknown(f"{path}.world", "world", dataset.world, worlds)
         if dataset.case:
             yield from _unknown(f"{path}.case", "dataset of the localization", dataset.case, cases)
+        if problem := store_fault(dataset.folder):
+            yield f"{path}.folder: {problem}"
     for name, given in section_of(raw, "retrieval", "experiments").items():
         path = f"retrieval.experiments.{name}"
         if name in RESERVED_NAMES:
