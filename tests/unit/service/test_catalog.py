@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from segment_fakes import save_network
 
+from nadir.cli.main import main
 from nadir.errors import InputError
 from nadir.service.catalog import find_model, level_of, load_models, parse_bundle
 from nadir.service.layers import (
@@ -12,6 +13,7 @@ from nadir.service.layers import (
     histogram,
     levels_of_percent,
 )
+from nadir.service.models import local_bundle
 from nadir.service.problems import Problem
 
 
@@ -102,3 +104,23 @@ def test_counts_are_those_of_the_pixels():
         ids = many.ids(levels, classes, level)
         counts = class_pixels(many, histogram(levels, classes, 3), level)
         assert counts == {number: int((ids == number).sum()) for number in (1, 2, 3)}
+
+
+def test_a_published_bundle_takes_its_threshold_along(tmp_path, store, capsys):
+    folder = save_network(tmp_path / "experiment" / "model")
+    beside = tmp_path / "experiment" / "threshold.json"
+    beside.write_text(json.dumps({"threshold": 0.37, "predict": {"tta": "flips"}}))
+    assert main(["publish", str(folder), "s3://data/models/roofs"]) == 0
+    (model,) = load_models(["roofs=s3://data/models/roofs"])
+    assert (model.threshold, model.predict.tta) == (0.37, "flips")
+    assert not (folder / "threshold.json").exists(), "what is published stays as it is"
+    copy = local_bundle("s3://data/models/roofs")
+    capsys.readouterr()
+    with pytest.raises(SystemExit):  # it was never exported
+        main(["bundle", "check", str(copy)])
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "threshold.json" in line]
+    assert line.split()[1] == "ok" and "0.37" in line
+    (copy / "threshold.json").write_text('{"threshold": 7}')
+    with pytest.raises(SystemExit):
+        main(["bundle", "check", str(copy)])
+    assert "threshold.json" in (out := capsys.readouterr().out) and "7.0 is not from 0 to 1" in out

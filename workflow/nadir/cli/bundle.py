@@ -8,6 +8,7 @@ from pathlib import Path
 from nadir.cli.bundles import open_model
 from nadir.errors import InputError, sentences
 from nadir.learn.export_check import Finding, check_bundle
+from nadir.service.catalog import THRESHOLD, read_threshold
 
 _LOCALIZER = "localizer.json"
 _MARKS = {"ok": "ok", "fault": "FAULT", "none": "-", "unchecked": "?"}
@@ -41,7 +42,7 @@ def _findings(folder: Path) -> list[Finding]:
     """Return what is known of a folder: a bundle's files, or a localiser's parts."""
     try:
         if not (folder / _LOCALIZER).is_file():
-            return check_bundle(folder, open_model)
+            return check_bundle(folder, open_model) + _threshold(folder)
         from nadir.localization.export_deployment import check_deployment, descriptor_folder
 
         findings = check_deployment(folder)
@@ -49,6 +50,18 @@ def _findings(folder: Path) -> list[Finding]:
         return findings + (check_bundle(part, open_model) if part else [])
     except InputError as error:
         return [Finding(str(folder), "fault", sentences(error.problem, error.remedy))]
+
+
+def _threshold(folder: Path) -> list[Finding]:
+    """Return what is known of the threshold in a bundle, where there is one."""
+    path = folder / THRESHOLD
+    if not path.is_file():
+        return []
+    try:
+        _, threshold = read_threshold(path)
+    except InputError as error:
+        return [Finding(THRESHOLD, "fault", sentences(error.problem, error.remedy))]
+    return [Finding(THRESHOLD, "ok", f"the last class counts from a probability of {threshold:g}")]
 
 
 def _table(folder: Path, findings: list[Finding]) -> str:

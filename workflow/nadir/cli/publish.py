@@ -1,7 +1,8 @@
 """Copy a folder (a bundle, results) into an object store, under a version of its own.
 
 Files first, their list last: a reader sees a whole version or none. Give the bundle's address to
-`nadir serve` afterwards.
+`nadir serve` afterwards. The threshold of a model of two classes goes along, also where it lies
+beside the bundle's folder.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nadir.learn.bundle import DESCRIPTION
 from nadir.provenance.publishing import publish
+from nadir.service.catalog import THRESHOLD
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,4 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    print(publish(options.folder, options.address, options.name))
+    folder: Path = options.folder
+    threshold = folder.resolve().parent / THRESHOLD
+    bundle = (folder / DESCRIPTION).is_file()
+    beside = {THRESHOLD: threshold} if bundle and threshold.is_file() else {}
+    print(publish(folder, options.address, options.name, beside))

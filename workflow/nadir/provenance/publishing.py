@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,12 @@ def files_of(folder: Path) -> dict[str, Path]:
     return found
 
 
-def publish(folder: Path, address: str, version: str | None = None) -> str:
+def publish(
+    folder: Path,
+    address: str,
+    version: str | None = None,
+    beside: Mapping[str, Path] | None = None,
+) -> str:
     """Copy a folder into a store under a version of its own, and make that the newest.
 
     Files that an earlier, killed attempt has sent are not sent again. A version is complete when
@@ -71,6 +77,7 @@ def publish(folder: Path, address: str, version: str | None = None) -> str:
         folder: What to publish.
         address: Prefix above the versions, `s3://bucket/prefix`.
         version: Name of the version; by default the digest of the content.
+        beside: Files from elsewhere that go along, by the name that they get in the folder.
 
     Returns:
         Address of the version.
@@ -80,7 +87,7 @@ def publish(folder: Path, address: str, version: str | None = None) -> str:
             content.
     """
     bucket, prefix = split_address(address.rstrip("/") + "/")
-    paths = files_of(folder)
+    paths = dict(sorted({**(beside or {}), **files_of(folder)}.items()))
     files = {
         name: {"sha256": file_sha(path), "size": path.stat().st_size}
         for name, path in tqdm(paths.items(), desc="digests", unit="file", disable=None)

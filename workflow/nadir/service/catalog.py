@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from nadir.segmentation.predictor import Predictor
 
+
 THRESHOLD = "threshold.json"
-"""File beside a bundle's folder: the threshold that was chosen on validation."""
+"""File in a bundle, or beside its folder: the threshold that was chosen on validation."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,99})=(.+)", re.DOTALL)
