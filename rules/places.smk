@@ -103,6 +103,16 @@ def ranking_of(wildcards, *keys):
     return section.model_dump(mode="json", include=set(keys) if keys else None)
 
 
+def scoring_of(wildcards):
+    """What scores depend on: not how rankings are searched, since scores are of exact ones."""
+    section = RETRIEVERS[wildcards.network].evaluate
+    return section.model_dump(mode="json", exclude={"index"})
+
+
+# Seconds of the CPU: a GPU is taken where one is asked for by name.
+GPUS_OF_SEARCH = 1 if CONFIG.compute.device == "cuda" else 0
+
+
 def network_weights(wildcards):
     """The file of weights that an encoder starts from, if it starts from one."""
     check_place()

@@ -146,12 +146,16 @@ rule rank_places:
     benchmark:
         "results/benchmarks/rank_places/{places}.{network}.tsv"
     conda:
-        "../envs/data.yaml"
+        "../envs/train.yaml"
     resources:
+        gpu=GPUS_OF_SEARCH,
         mem_mb=3000,
         runtime=60,
     params:
-        cfg=lambda wildcards: text_of(views=PLACES[wildcards.places].views),
+        cfg=lambda wildcards: text_of(
+            views=PLACES[wildcards.places].views,
+            evaluate=ranking_of(wildcards, "index", "memory_mb"),
+        ),
         code=code_of("rank-places"),
     message:
         "Ranking the gallery of {wildcards.places} with {wildcards.network}"
@@ -170,13 +174,14 @@ rule evaluate_retrieval:
     benchmark:
         "results/benchmarks/evaluate_retrieval/{places}.{network}.tsv"
     conda:
-        "../envs/data.yaml"
+        "../envs/train.yaml"
     resources:
+        gpu=GPUS_OF_SEARCH,
         mem_mb=3000,
         runtime=60,
     params:
         cfg=lambda wildcards: text_of(
-            views=PLACES[wildcards.places].views, evaluate=ranking_of(wildcards)
+            views=PLACES[wildcards.places].views, evaluate=scoring_of(wildcards)
         ),
         code=code_of("evaluate-retrieval"),
     message:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from nadir.config.retrieval import RankingConfig, RerankingConfig
+from nadir.cli.main import main
+from nadir.config.retrieval import IndexConfig, RankingConfig, RerankingConfig
 from nadir.errors import InputError
+from nadir.learn.devices import count_gpus
+from nadir.retrieval import search
 from nadir.retrieval.evaluate import evaluate
-from nadir.retrieval.feature_store import Stored
+from nadir.retrieval.feature_store import Stored, write_features
 from nadir.retrieval.packing import pack_rankings, short_names
 from nadir.retrieval.rankings import (
     directions_of,
@@ -57,6 +65,57 @@ def stored(weathers=("normal",), unknown=(), junk=False, turned=False) -> Stored
         rows[-1]["place"] = "-1"
     found = normalized(np.array(features))
     return Stored(pd.DataFrame(rows), found, found[:, ::-1].copy() if turned else None)
+
+
+@pytest.mark.parametrize(("kind", "effort"), [("flat", 0.1), ("ivf", 1.0), ("hnsw", 1.0)])
+def test_an_index_that_looks_everywhere_ranks_as_exact_search(kind: str, effort: float) -> None:
+    exact = rank_places(stored(), VIEWS)
+    found = rank_places(stored(), VIEWS, index=IndexConfig(kind=kind, effort=effort))
+    pd.testing.assert_frame_equal(found, exact, rtol=1e-5)
+
+
+def test_an_index_that_looks_less_far_leaves_places_out_and_invents_none() -> None:
+    exact = rank_places(stored(), VIEWS)
+    found = rank_places(stored(), VIEWS, index=IndexConfig(kind="ivf", effort=0.01))
+    keys = ["direction", "query", "gallery"]
+    assert 0 < len(found) < len(exact)
+    assert len(found.merge(exact, on=keys)) == len(found)
+
+
+@pytest.mark.parametrize("command", ["rank-places", "evaluate-retrieval"])
+def test_commands_search_on_the_device_that_is_asked_for(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    features = tmp_path / "features.manifest.json"
+    write_features(features, stored(), {})
+    given = {"views": VIEWS, "evaluate": {"resamples": 0}}
+    words = [command, "--features", str(features), "--cfg", json.dumps(given), "--out"]
+    used = []
+
+    @contextmanager
+    def lease(device: str) -> Iterator[torch.device]:
+        used.append(device)
+        yield torch.device("cpu", 0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nadir.learn.devices.lease", lease)
+        blocks = search._blocks_on_device
+        patch.setattr(search, "_blocks_on_device", lambda *a: (used.append(a[3]), blocks(*a))[1])
+        outs = {}
+        for device in ("auto", "cuda"):
+            patch.setenv("NADIR_DEVICE", device)
+            outs[device] = tmp_path / device
+            assert main([*words, str(outs[device])]) == 0
+        assert used == ["cuda", *["cpu:0"] * (len(used) - 1)] and len(used) > 1
+    if command == "rank-places":  # scores differ in their last bit
+        tables = [read_rankings(path) for path in outs.values()]
+        pd.testing.assert_frame_equal(*tables, rtol=1e-5)
+    else:
+        assert outs["auto"].read_bytes() == outs["cuda"].read_bytes()
+    monkeypatch.setenv("NADIR_DEVICE", "cuda")
+    if not count_gpus():
+        assert main([*words, str(tmp_path / "none")]) == 2
+        assert "a GPU is asked for, and there is none here" in capsys.readouterr().err
 
 
 def test_rankings_are_those_of_brute_force(tmp_path):

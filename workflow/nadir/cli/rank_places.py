@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nadir.cli.options import add_cfg, add_out, section
+from nadir.cli.options import add_cfg, add_out, device, section
+from nadir.config.retrieval import RankingConfig
 from nadir.retrieval.feature_store import read_features
 from nadir.retrieval.rankings import DEPTH, rank_places, write_rankings
+from nadir.retrieval.search import search_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,5 +23,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     views = section(options.cfg, "views", tuple[str, str])
+    cfg = section(options.cfg, "evaluate", RankingConfig)
     stored = read_features(options.features)
-    write_rankings(options.out, rank_places(stored, views, depth=options.depth))
+    # faiss searches on the CPU.
+    with search_device("cpu" if cfg.index else device()) as found:
+        rankings = rank_places(
+            stored,
+            views,
+            depth=options.depth,
+            index=cfg.index,
+            device=found,
+            memory=cfg.memory_mb << 20,
+        )
+    write_rankings(options.out, rankings)

@@ -126,6 +126,19 @@ class RerankingConfig(ConfigModel):
     """Weight of the plain distance against Jaccard's."""
 
 
+class IndexConfig(ConfigModel):
+    """An index over the gallery, for approximate rankings of large galleries."""
+
+    kind: Literal["flat", "ivf", "hnsw"] = "hnsw"
+    """`flat`: exact, by faiss. `ivf`: lists around centers, a share of which is looked into.
+    `hnsw`: a graph of neighbors, the fastest, with the most memory.
+    """
+    effort: float = Field(default=0.125, gt=0, le=1)
+    """Share of the lists that a query looks into, or how far it searches in the graph (1: 512
+    candidates); more is slower and finds more.
+    """
+
+
 class RankingConfig(ConfigModel):
     """How features are compared and rankings judged; what follows a search has its own rows."""
 
@@ -147,6 +160,10 @@ class RankingConfig(ConfigModel):
     """How a row with re-ranked results is made; none by default."""
     memory_mb: int = Field(default=128, ge=1)
     """Memory of the scores that are held at once, in MiB."""
+    index: IndexConfig | None = None
+    """How the gallery is searched for the rankings (pictures, answer, proposals); null: exactly.
+    Scores are of exact rankings in any case: they look at the place of every match.
+    """
     seed: int = Field(default=0, ge=0)
     """Seed of resamples and weathers."""
 

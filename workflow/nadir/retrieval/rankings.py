@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from nadir.config.retrieval import IndexConfig
 from nadir.errors import InputError
 from nadir.provenance.tables import read_table, write_table
 from nadir.retrieval.evaluate import Images, not_junk
 from nadir.retrieval.feature_store import Stored
-from nadir.retrieval.search import MEMORY, nearest
+from nadir.retrieval.search import MEMORY, Features, Neighbors, nearest
 
 DEPTH = 100
 """Images of the gallery that are kept for each query."""
@@ -94,6 +95,7 @@ def rank_places(
     views: Sequence[str],
     *,
     depth: int = DEPTH,
+    index: IndexConfig | None = None,
     device: str = "cpu",
     memory: int = MEMORY,
 ) -> pd.DataFrame:
@@ -102,29 +104,38 @@ def rank_places(
     Args:
         stored: The features.
         views: The two views.
-        depth: Images to keep for each query; a smaller gallery is ranked whole.
+        depth: Images to keep for each query; a smaller gallery is ranked whole, and an index may
+            find fewer.
+        index: An index to search by; None for exact search.
         device: As for `search.score_blocks`.
         memory: The same.
 
     Raises:
         InputError: When no direction can be ranked, or features are not finite.
     """
-    return pd.concat(list(_ranked(stored, views, depth, device, memory)), ignore_index=True)[
-        SCHEMA.names
-    ]
+
+    def best(queries: Features, gallery: Features) -> Neighbors:
+        if index is None:
+            return nearest(queries, gallery, depth, device=device, memory=memory)
+        # faiss is an import that exact search does without.
+        from nadir.retrieval.indexed import GalleryIndex
+
+        return GalleryIndex(gallery, index.kind, index.effort).nearest(queries, depth)
+
+    return pd.concat(list(_ranked(stored, views, best)), ignore_index=True)[SCHEMA.names]
 
 
 def _ranked(
-    stored: Stored, views: Sequence[str], depth: int, device: str, memory: int
+    stored: Stored, views: Sequence[str], best: Callable[[Features, Features], Neighbors]
 ) -> Iterator[pd.DataFrame]:
     for direction in directions_of(stored.table, views):
         queries, gallery = sides_of(stored, direction)
-        found = nearest(queries.features, gallery.features, depth, device=device, memory=memory)
+        found = best(queries.features, gallery.features)
         kept = found.index.shape[1]
         asked, wanted = np.asarray(queries.names), np.asarray(queries.places)
         names, places = np.asarray(gallery.names), np.asarray(gallery.places)
         right = (places[found.index] == wanted[:, None]) & (wanted != "")[:, None]
-        yield pd.DataFrame(
+        rows = pd.DataFrame(
             {
                 "direction": direction_name(*direction),
                 "query": np.repeat(asked, kept),
@@ -134,6 +145,7 @@ def _ranked(
                 "right": right.ravel(),
             }
         )
+        yield rows[found.index.ravel() >= 0]
 
 
 def write_rankings(path: str | os.PathLike[str], rankings: pd.DataFrame) -> None:

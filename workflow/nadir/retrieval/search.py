@@ -8,6 +8,7 @@ comes first in the gallery.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numba
@@ -130,6 +131,27 @@ def _blocks_on_device(
         finally:
             torch.set_float32_matmul_precision(before)
         yield slice(start, start + len(part)), buffer[: len(part)].numpy()
+
+
+@contextmanager
+def search_device(device: str) -> Iterator[str]:
+    """Yield what multiplies: a GPU that no other process holds where `cuda` is asked for, or "cpu".
+
+    `auto` is the CPU: what a GPU saves of these seconds, importing torch takes again.
+
+    Args:
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        InputError: When a GPU is asked for, and there is none.
+    """
+    if device != "cuda":
+        yield "cpu"
+        return
+    from nadir.learn.devices import lease
+
+    with lease(device) as found:
+        yield str(found)
 
 
 def nearest(
