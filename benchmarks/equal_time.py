@@ -36,6 +36,9 @@ class Comparison:
         seconds: Computing seconds of each training, as `max_seconds` counts them.
         seeds: Seeds of each recipe.
         changes: Values over those of the dataset.
+        variants: Name -> values over those of the dataset, for datasets beside it.
+        on: Recipe -> the variant that it learns from; by default the dataset itself.
+        beside: Name -> section of further experiments on the dataset, as they are: ensembles.
     """
 
     job: str
@@ -45,6 +48,18 @@ class Comparison:
     seconds: float
     seeds: Sequence[int]
     changes: dict[str, Any] = field(default_factory=dict)
+    variants: dict[str, dict[str, Any]] = field(default_factory=dict)
+    on: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def dataset_of(self, recipe: str) -> str:
+        """Return the dataset that a recipe learns from."""
+        variant = self.on.get(recipe)
+        return self.dataset if variant is None else f"{self.dataset}_{variant}"
+
+    def folder_of(self, folder: Path, name: str, recipe: str = "") -> Path:
+        """Return where the graph puts what it makes of an experiment."""
+        return folder / "results" / self.job / self.dataset_of(recipe) / name
 
     def names(self) -> list[tuple[str, int, str]]:
         """Return recipe, seed and name of each experiment."""
@@ -57,23 +72,34 @@ class Comparison:
         split = dataset.get("split", {})
         if "file" in split:
             split["file"] = str(ROOT / split["file"])
-        section: dict[str, Any] = {"datasets": {self.dataset: dataset}, "experiments": {}}
+        datasets = {self.dataset: dataset}
+        for variant, changes in self.variants.items():
+            datasets[f"{self.dataset}_{variant}"] = merge(dataset, changes)
+        section: dict[str, Any] = {"datasets": datasets, "experiments": {}}
         section |= {key: given[self.job][key] for key in _COMMON if key in given[self.job]}
         for recipe, seed, name in self.names():
             own = self.experiments[recipe]
             train = {**own.get("train", {}), "seed": seed}
             if own.get("recipe") != "random_forest":
                 train |= {"epochs": 10_000, "max_seconds": self.seconds}
-            section["experiments"][name] = {**own, "datasets": [self.dataset], "train": train}
+            on = [self.dataset_of(recipe)]
+            section["experiments"][name] = {**own, "datasets": on, "train": train}
+        for name, own in self.beside.items():
+            section["experiments"][name] = {**own, "datasets": [self.dataset]}
         worlds = {"worlds": given["worlds"]} if "worlds" in given else {}
         return {"seed": given.get("seed", 0), **worlds, self.job: section}
 
     def run(self, folder: Path, products: Sequence[str], cores: str) -> int:
         """Make products of all experiments through the graph; return its status."""
+        made = Path()
+        folders = [self.folder_of(made, name, recipe) for recipe, _, name in self.names()]
+        folders += [self.folder_of(made, name) for name in self.beside]
+        return self.make(folder, [str(path / end) for path in folders for end in products], cores)
+
+    def make(self, folder: Path, targets: Sequence[str], cores: str) -> int:
+        """Make some files through the graph; return its status."""
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / "config.yaml", yaml.safe_dump(self.configuration()))
-        made = f"results/{self.job}/{self.dataset}"
-        targets = [f"{made}/{name}/{end}" for _, _, name in self.names() for end in products]
         command = [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
             *("--directory", str(folder), "--configfile", str(folder / "config.yaml")),
@@ -88,7 +114,7 @@ class Comparison:
         """Return a row an experiment: what its training took, and its scores."""
         rows = []
         for recipe, seed, name in self.names():
-            made = folder / "results" / self.job / self.dataset / name
+            made = self.folder_of(folder, name, recipe)
             card = json.loads((made / "model" / "card.json").read_text(encoding="utf-8"))
             spent = {
                 "computing_seconds": card["result"].get("computing_seconds", card["seconds"]),
