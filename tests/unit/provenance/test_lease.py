@@ -207,3 +207,24 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=r"map\.tif: the disk is full"), sole_writer(out):
         pass
     assert list(lease_path(out).parent.iterdir()) == []
+
+
+def test_a_command_waits_for_whoever_writes_its_output(tmp_path, child, path):
+    """`nadir` itself, whose output another process is writing."""
+    split = tmp_path / "results" / "landcover" / "d" / "split.png"
+    lease = lease_path(split)
+    lease.parent.mkdir(parents=True)
+    lease.write_bytes(path.read_bytes())  # as if that process wrote the picture
+    words = [sys.executable, "-m", "nadir", "plot-split", "--split", "none", "--tiles", "none"]
+    words += ["--cubes", "none", "--cfg", "{}", "--out", str(split)]
+    process = subprocess.Popen(
+        words, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(PACKAGE)}
+    )
+    assert process.stderr is not None
+    assert f"process {child.pid} on" in process.stderr.readline()
+    assert process.poll() is None
+    child.kill()
+    child.wait()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2 and "died while writing" in said and "nadir: error" in said
+    assert list(lease.parent.iterdir()) == []
