@@ -36,6 +36,8 @@ LAPSE = 120.0
 """Seconds without renewal after which a lease is void."""
 RESULTS = "results"
 """Name of the folder that the graph writes into."""
+STARTED = "NADIR_STARTED"
+"""Variable that a command sets for processes that it starts and for which it holds the lease."""
 LOST = 75
 """Exit code of a process whose lease was taken over (`EX_TEMPFAIL`: trying again may help)."""
 
@@ -83,7 +85,12 @@ def sole_writer(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def is_follower() -> bool:
-    """Tell whether this process follows the first one of a distributed training."""
+    """Tell whether this process follows another that writes, or holds the lease, in its place.
+
+    That is the first one of a distributed training, or the command that started it.
+    """
+    if os.environ.get(STARTED):
+        return True
     ranks = (os.environ.get(name, "") for name in ("RANK", "SLURM_PROCID"))
     return any(rank.isdigit() and int(rank) > 0 for rank in ranks)
 
@@ -123,12 +130,12 @@ class LeaseWatch:
     """Tells of leases that others hold whether their holders live, without waiting for them."""
 
     def __init__(self) -> None:
-        self._seen: dict[Path, tuple[Sign, float]] = {}
+        self._seen: dict[Path, tuple[Sign, float, bool]] = {}
 
     def lives(self, lease: Path) -> bool | None:
-        """Return whether a lease is in use: True once it was seen renewed (or its holder is known
-        to run on this machine), False where there is none or it is void, which is removed then;
-        None while this is not known, at most `LAPSE` seconds from the first look on.
+        """Return whether a lease is in use: True when it was seen renewed of late (or its holder is
+        known to run on this machine), False where there is none or it is void, which is removed
+        then; None while this is not known, at most `LAPSE` seconds from the first look on.
         """
         found = _look(lease)
         if found is None:
@@ -137,8 +144,11 @@ class LeaseWatch:
         if owner.get("machine") is not None and owner["machine"] == _machine():
             alive = not _is_dead(owner)
         else:
-            first, since = self._seen.setdefault(lease, (sign, now))
-            if first != sign:
+            before, since, renewed = self._seen.setdefault(lease, (sign, now, False))
+            if before != sign:
+                since, renewed = now, True
+                self._seen[lease] = sign, since, renewed
+            if renewed and now - since <= 3 * BEAT:
                 return True
             if now - since <= LAPSE:
                 return None
