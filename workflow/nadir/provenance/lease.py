@@ -133,9 +133,10 @@ class LeaseWatch:
         self._seen: dict[Path, tuple[Sign, float, bool]] = {}
 
     def lives(self, lease: Path) -> bool | None:
-        """Return whether a lease is in use: True when it was seen renewed of late (or its holder is
-        known to run on this machine), False where there is none or it is void, which is removed
-        then; None while this is not known, at most `LAPSE` seconds from the first look on.
+        """Return whether a lease is in use, or None while that is not known.
+
+        True when it was seen renewed of late, or its holder is known to run on this machine; False
+        where there is none, or it is void: it is removed then. None lasts `LAPSE` seconds at most.
         """
         found = _look(lease)
         if found is None:
