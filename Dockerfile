@@ -5,7 +5,8 @@
 #   docker build --target workflow -t nadir-workflow .      the graph: snakemake, all commands
 #
 # VARIANT=cuda (the wheels of the lock, which run on a CPU as well) or VARIANT=cpu (some gigabytes
-# smaller; needs requirements/torch-cpu.lock). Every package is pinned by hash.
+# smaller; TORCH_INDEX is then the address of an index of torch's CPU wheels). Every package is
+# pinned by hash; without requirements/torch-cpu.lock, torch's hashes are those that the index tells.
 ARG PYTHON=python:3.11-slim-bookworm
 
 # What installs: compilers and caches stay here.
@@ -13,6 +14,7 @@ FROM ${PYTHON} AS build
 ARG VARIANT=cuda
 # Where packages come from, where that is not the index that pip takes by itself.
 ARG PIP_INDEX_URL
+ARG TORCH_INDEX
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     UV_LINK_MODE=copy \
@@ -24,11 +26,14 @@ COPY requirements/ requirements/
 RUN python -m pip install --require-hashes -r requirements/uv.lock \
     && case "${VARIANT}" in \
       cuda) cp requirements/runtime.lock image.lock ;; \
-      cpu) python requirements/without_gpu.py requirements/runtime.lock requirements/torch-cpu.lock \
-        > image.lock ;; \
+      cpu) { test -f requirements/torch-cpu.lock || python requirements/torch_cpu.py \
+          requirements/runtime.lock "${TORCH_INDEX:-}" requirements/torch-cpu.lock; } \
+        && python requirements/without_gpu.py requirements/runtime.lock \
+          requirements/torch-cpu.lock > image.lock ;; \
       *) echo "VARIANT is cuda or cpu, not '${VARIANT}'" >&2; exit 1 ;; \
     esac \
-    && UV_DEFAULT_INDEX="${PIP_INDEX_URL:-}" \
+    && UV_DEFAULT_INDEX="${PIP_INDEX_URL:-}" UV_INDEX="${TORCH_INDEX:-}" \
+      UV_INDEX_STRATEGY=unsafe-best-match \
       uv pip install --python /srv/env/bin/python --no-deps --require-hashes -r image.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY workflow/ workflow/
@@ -82,5 +87,6 @@ EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=120s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/readyz', timeout=4)"]
 STOPSIGNAL SIGTERM
+# Words after the image's name, or these variables, say what is served (docs/deploy.md).
+ENV NADIR_BUNDLES=/models/bundle
 ENTRYPOINT ["tini", "--", "nadir", "serve", "--host", "0.0.0.0", "--port", "8000", "--state", "/state"]
-CMD ["/models/bundle"]

@@ -1,10 +1,16 @@
 """What images, compose file and profiles say fits the repository and the tools that read it."""
 
 import argparse
+import functools
+import hashlib
+import http.server
 import json
 import re
+import shutil
 import subprocess
 import sys
+import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -112,6 +118,25 @@ def test_arguments_of_the_build_are_used_and_images_have_no_host():
         assert not (slash and ("." in head or ":" in head)), f"{name} names a registry"
 
 
+def test_what_compose_serves_is_a_setting_with_a_default():
+    from nadir.cli.serve import SERVED
+
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    service = compose["services"]["service"]
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    assert "command" not in service
+    for variable in SERVED.values():
+        default = "-/models/bundle" if variable == "NADIR_BUNDLES" else ":-"
+        assert service["environment"][variable] == f"${{{variable}{default}}}"
+        assert variable in page
+    image = dict(
+        rest.split("=")
+        for stage, word, rest in instructions()
+        if stage == "service" and word == "ENV"
+    )
+    assert image == {"NADIR_BUNDLES": "/models/bundle"}
+
+
 def test_commands_of_the_image_are_ones_that_there_are():
     words = {}
     for stage, word, rest in instructions():
@@ -123,7 +148,7 @@ def test_commands_of_the_image_are_ones_that_there_are():
 
     parser = argparse.ArgumentParser()
     verb.add_arguments(parser)
-    options = parser.parse_args([*serve[4:], *words["service", "CMD"]])
+    options = parser.parse_args(serve[4:])
     assert (options.host, options.port, str(options.state)) == ("0.0.0.0", 8000, "/state")
     health = next(rest for _, word, rest in instructions() if word == "HEALTHCHECK")
     assert "/readyz" in health and ":8000/" in health
@@ -165,6 +190,51 @@ def test_the_lock_without_gpu(tmp_path):
     assert "torchmetrics" in names and "numpy" in names
     lacking = subprocess.run([*command, tmp_path / "none"], capture_output=True, text=True)
     assert lacking.returncode and "torch-cpu.lock is missing" in lacking.stderr
+
+
+@pytest.fixture
+def torch_index(tmp_path):
+    """Serve an index on loopback that has CPU wheels of the lock's torch, as small as can be."""
+    for name in ("torch", "torchvision"):
+        folder = tmp_path / "simple" / name
+        folder.mkdir(parents=True)
+        version = entries("runtime.lock")[name][0]
+        links = []
+        for build, seed in ((f"{version}+cpu", b"cpu"), ("9.9.9+cpu", b"new")):
+            wheel = f"{name}-{build}-py3-none-any.whl"
+            with zipfile.ZipFile(folder / wheel, "w") as archive:
+                info = f"{name}-{build}.dist-info"
+                archive.writestr(
+                    f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {build}\n"
+                )
+                archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+                archive.writestr(f"{name}.txt", seed)
+            digest = hashlib.sha256((folder / wheel).read_bytes()).hexdigest()
+            links.append(f'<a href="{wheel.replace("+", "%2B")}#sha256={digest}">{wheel}</a>')
+        (folder / "index.html").write_text(f"<html><body>{''.join(links)}</body></html>")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/simple"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.skipif(not shutil.which("uv"), reason="uv makes locks")
+def test_the_lock_of_cpu_wheels_is_made_from_an_index(tmp_path, torch_index, monkeypatch):
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    out = tmp_path / "torch-cpu.lock"
+    command = [sys.executable, REQUIREMENTS / "torch_cpu.py", REQUIREMENTS / "runtime.lock"]
+    subprocess.run([*command, torch_index, out], check=True)
+    versions = {name: entries("runtime.lock")[name][0] for name in ("torch", "torchvision")}
+    for name, version in versions.items():
+        assert f"{name}=={version}+cpu" in out.read_text()
+    assert out.read_text().count("sha256:") == 2 and "127.0.0.1" not in out.read_text()
+    script = [sys.executable, REQUIREMENTS / "without_gpu.py", REQUIREMENTS / "runtime.lock"]
+    lock = subprocess.run([*script, out], capture_output=True, text=True, check=True).stdout
+    assert f"torch=={versions['torch']}+cpu" in lock and "nvidia" not in lock
+    lacking = subprocess.run([*command, "", out], capture_output=True, text=True)
+    assert lacking.returncode and "TORCH_INDEX" in lacking.stderr
 
 
 @pytest.fixture(scope="module")

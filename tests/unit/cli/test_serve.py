@@ -1,5 +1,6 @@
 import argparse
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -21,6 +22,25 @@ def test_only_this_machine_by_default():
 def test_nothing_to_serve_is_told():
     with pytest.raises(InputError, match="nothing to serve"):
         serve.run(options())
+
+
+def test_the_environment_says_what_options_leave_open():
+    given = {
+        "NADIR_BUNDLES": "roofs=/models/roofs  s3://b/cover",
+        "NADIR_RETRIEVE": "/models/gallery",
+        "NADIR_EXAMPLES": " ",
+        "NADIR_SEGMENT_EXAMPLES": "/models/a.tif /models/more",
+    }
+    alone = options()
+    serve.fill_in(alone, given)
+    assert alone.bundles == ["roofs=/models/roofs", "s3://b/cover"]
+    assert alone.retrieve == [Path("/models/gallery")] and not alone.localize
+    assert alone.segment_examples == [Path("/models/a.tif"), Path("/models/more")]
+    assert alone.examples == []
+    told = options("other", "--segment-examples", "mine")
+    serve.fill_in(told, given)
+    assert (told.bundles, told.retrieve) == (["other"], [])
+    assert told.segment_examples == [Path("mine")]
 
 
 def test_examples_are_photos_by_name(tmp_path):

@@ -1,4 +1,10 @@
-"""Serve models over HTTP, with pages to try them on."""
+"""Serve models over HTTP, with pages to try them on.
+
+What is served may come from the environment as well, which suits containers: NADIR_BUNDLES,
+NADIR_LOCALIZE, NADIR_RETRIEVE, NADIR_GROUNDVIEW, NADIR_SEGMENT_EXAMPLES, NADIR_EXAMPLES and
+NADIR_RETRIEVE_EXAMPLES hold what BUNDLE and the options of these names do, with blanks between. An
+option that is given counts instead of its variable.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +26,18 @@ from nadir.service.settings import Settings, read_api_key
 
 log = logging.getLogger(__name__)
 
+SERVED = {
+    "bundles": "NADIR_BUNDLES",
+    "localize": "NADIR_LOCALIZE",
+    "retrieve": "NADIR_RETRIEVE",
+    "groundview": "NADIR_GROUNDVIEW",
+    "examples": "NADIR_EXAMPLES",
+    "segment_examples": "NADIR_SEGMENT_EXAMPLES",
+    "retrieve_examples": "NADIR_RETRIEVE_EXAMPLES",
+}
+"""Option -> the environment variable that counts where it is not given."""
+
+_MODELS = ("bundles", "localize", "retrieve", "groundview")
 _PHOTOS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
 
@@ -159,6 +177,7 @@ def _add_job_arguments(group: argparse._ArgumentGroup, default: Settings) -> Non
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
+    fill_in(options, os.environ)
     settings = Settings(
         max_bytes=options.max_megabytes * 2**20,
         max_pixels=options.max_megapixels * 10**6,
@@ -174,6 +193,23 @@ def run(options: argparse.Namespace) -> None:
     )
     with ExitStack() as held:
         _serve(options, settings, _capabilities(options, held))
+
+
+def fill_in(options: argparse.Namespace, environment: Mapping[str, str]) -> None:
+    """Take what is served from variables, as far as options do not say it.
+
+    Words that name a model stand for all of them: whoever serves one gallery by an option does not
+    mean the bundle of the environment.
+
+    Args:
+        options: The command's; changed.
+        environment: Variables of the process.
+    """
+    asked = any(getattr(options, name) for name in _MODELS)
+    for name, variable in SERVED.items():
+        given = environment.get(variable, "").split()
+        if not getattr(options, name) and given and not (asked and name in _MODELS):
+            setattr(options, name, given if name == "bundles" else [Path(item) for item in given])
 
 
 def _serve(
@@ -212,7 +248,7 @@ def _capabilities(options: argparse.Namespace, held: ExitStack) -> list[Capabili
             "serve",
             "there is nothing to serve",
             "Give a model's bundle, a localiser's folder (--localize), a gallery (--retrieve) or "
-            "a map to stand on (--groundview).",
+            "a map to stand on (--groundview), or name them in the environment.",
         )
     return found
 
