@@ -362,6 +362,33 @@ rule generate_path:
         "--out {output.views:q} --cfg {params.cfg:q} --threads {threads} >{log:q} 2>&1"
 
 
+rule export_generator:
+    input:
+        weights="results/groundview/{album}/{generator}/model/model.safetensors",
+        description="results/groundview/{album}/{generator}/model/model.yaml",
+    output:
+        item="results/groundview/{album}/{generator}/model/item.json",
+        sample="results/groundview/{album}/{generator}/model/sample.npz",
+        program="results/groundview/{album}/{generator}/model/exported.pt2",
+        onnx="results/groundview/{album}/{generator}/model/model.onnx",
+    log:
+        "results/logs/export_generator/{album}.{generator}.log",
+    benchmark:
+        "results/benchmarks/export_generator/{album}.{generator}.tsv"
+    conda:
+        "../envs/train.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        code=code_of("export-bundle"),
+    message:
+        "Bundling {wildcards.generator} on {wildcards.album}"
+    shell:
+        "python -m nadir export-bundle --model {input.weights:q} --out {output.item:q} "
+        "--threads {threads} >{log:q} 2>&1"
+
+
 rule export_ground:
     input:
         pairs="results/groundview/{album}/pairs.manifest.json",

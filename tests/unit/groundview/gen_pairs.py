@@ -1,12 +1,16 @@
-"""Pairs made by code: the photo of a place has the colors of its crop, under a sky."""
+"""Pairs and generators made by code: a photo has the colors of its crop, under a sky."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import torch
 
+from nadir.groundview.building import build_generator
+from nadir.groundview.fitting import describe
 from nadir.groundview.heading import turn_crops
 from nadir.groundview.pairs import SCHEMA, write_pairs
+from nadir.learn.bundle import save_bundle
 
 
 def plain_pairs(folder, n=12, px=32, crop_px=24, test=3, validation=0, seed=0):
@@ -29,3 +33,15 @@ def plain_pairs(folder, n=12, px=32, crop_px=24, test=3, validation=0, seed=0):
     facts = {"resolution": 2.0, "up": "north"}
     write_pairs(manifest, table, [arrays], shapes, facts)
     return manifest
+
+
+def bundle_of(folder, cfg, frame):
+    """Write the bundle of an untrained generator, with noise in every weight; return its folder."""
+    torch.manual_seed(0)
+    network = build_generator(cfg, frame)
+    with torch.no_grad():
+        for value in network.parameters():
+            value.add_(0.05 * torch.randn_like(value))
+    weights = {name: value.numpy() for name, value in network.state_dict().items()}
+    save_bundle(folder, describe(cfg, frame, {}), weights)
+    return folder

@@ -8,8 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import rasterio
-import torch
-from gen_pairs import plain_pairs
+from gen_pairs import bundle_of, plain_pairs
 from rasterio.transform import from_origin
 
 from nadir.cli.generate_path import run as run_path
@@ -18,9 +17,7 @@ from nadir.config.groundview_experiments import DcganEncoder, Flow, GenerateConf
 from nadir.config.views import ViewsConfig
 from nadir.config.worlds import WorldConfig
 from nadir.errors import InputError
-from nadir.groundview.building import build_generator
 from nadir.groundview.conditions import Frame
-from nadir.groundview.fitting import describe
 from nadir.groundview.generating import generate_views, walk_places
 from nadir.groundview.generator import load_generator
 from nadir.groundview.latents import draw_latents, walk_latents
@@ -35,14 +32,7 @@ FLOW = Flow(widths=(8, 8), crop_px=16, embedding=4, steps=2)
 
 
 def bundle(folder, cfg=FLOW, frame=FRAME):
-    torch.manual_seed(0)
-    network = build_generator(cfg, frame)
-    with torch.no_grad():
-        for value in network.parameters():
-            value.add_(0.05 * torch.randn_like(value))
-    weights = {name: value.numpy() for name, value in network.state_dict().items()}
-    save_bundle(folder, describe(cfg, frame, {}), weights)
-    return folder
+    return bundle_of(folder, cfg, frame)
 
 
 @pytest.fixture

@@ -50,11 +50,13 @@ def open_tiny(folder, network=True, ground=None):
     sample[:, :, :4, :4] = np.nan
     return Exportable(
         folder=folder,
-        input=Port("values", ("batch", "bands", "height", "width"), (-1, 2, -1, -1), "Numbers."),
+        inputs=(
+            Port("values", ("batch", "bands", "height", "width"), (-1, 2, -1, -1), "Numbers."),
+        ),
         output=Port("share", ("batch", "classes", "rows", "columns"), (-1, 2, -1, -1), "Shares."),
         network=made if network else None,
         multiple=2,
-        sample=sample,
+        sample=(sample,),
         answer=answer,
         tolerance=1e-4,
         facts=Facts(

@@ -43,7 +43,7 @@ def test_torch_itself_loads_the_program(exported, tiny):
     program = torch.export.load(exported / "exported.pt2").module()
     sample = read_sample(exported / "sample.npz")
     with torch.no_grad():
-        assert sample.deviation(program(torch.from_numpy(sample.input)).numpy()) < 1e-6
+        assert sample.deviation(program(torch.from_numpy(sample.inputs["input"])).numpy()) < 1e-6
 
 
 def test_a_size_that_was_not_exported_is_refused(exported):
@@ -64,8 +64,8 @@ def test_free_dimensions_have_names_in_onnx(exported):
 
 def test_the_sample_is_what_the_weights_give(exported, tiny):
     sample = read_sample(exported / "sample.npz")
-    assert np.isnan(sample.input).any()
-    assert sample.deviation(tiny[1](exported).answer(sample.input)) == 0
+    assert np.isnan(sample.inputs["input"]).any()
+    assert sample.deviation(tiny[1](exported).answer(*sample.values)) == 0
 
 
 def test_exporting_again_gives_the_same_bytes(exported, tiny, tmp_path):
@@ -107,11 +107,11 @@ class _Flat(nn.Module):
 
 
 def test_a_network_of_one_size_is_exported_with_that_size(exported, tiny):
-    port = tiny[1](exported).input
+    ports = tiny[1](exported).inputs
     sample = np.ones((1, 2, 8, 8), np.float32)
     network = _Flat().eval()
-    program, shape = trace(network, port, 2, sample)
-    assert shape == (-1, 2, 8, 8)
+    program, shapes = trace(network, ports, 2, [sample])
+    assert shapes == [(-1, 2, 8, 8)]
     two = np.random.default_rng(0).random((2, 2, 8, 8), np.float32)
     with torch.no_grad():
         np.testing.assert_allclose(run_program(program, two), network(torch.from_numpy(two)))
@@ -198,7 +198,7 @@ def test_the_item_lies_beside_the_weights(tmp_path):
 
 
 def test_deviation_of_other_shapes_and_of_nan_is_never_small():
-    sample = Sample(np.zeros(1, np.float32), np.array([1, np.nan], np.float32), 1e-4)
+    sample = Sample({"input": np.zeros(1, np.float32)}, np.array([1, np.nan], np.float32), 1e-4)
     assert sample.deviation(np.ones(3, np.float32)) == np.inf
     assert not sample.deviation(np.array([1, 2], np.float32)) <= 1e-4
 
@@ -220,8 +220,8 @@ def test_what_is_no_sample_is_refused(tmp_path, content):
 
 def test_samples_are_read_as_written(tmp_path):
     values = np.array([[0.5, np.nan]], np.float32)
-    (tmp_path / "s.npz").write_bytes(sample_bytes(Sample(values, values * 2, 1e-3)))
+    (tmp_path / "s.npz").write_bytes(sample_bytes(Sample({"input": values}, values * 2, 1e-3)))
     read = read_sample(tmp_path / "s.npz")
-    np.testing.assert_array_equal(read.input, values)
+    np.testing.assert_array_equal(read.inputs["input"], values)
     np.testing.assert_array_equal(read.output, values * 2)
     assert read.tolerance == 1e-3

@@ -89,7 +89,7 @@ def test_files_of_another_model_are_told_though_all_checksums_agree(bundle, tiny
 
 def test_a_sample_of_another_model_is_told(bundle, tiny):
     old = read_sample(bundle / "sample.npz")
-    made = Sample(old.input, old.output + np.float32(0.01), old.tolerance)
+    made = Sample(old.inputs, old.output + np.float32(0.01), old.tolerance)
     (bundle / "sample.npz").write_bytes(sample_bytes(made))
     relist(bundle)
     faults = faults_of(bundle, tiny)

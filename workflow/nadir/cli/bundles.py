@@ -21,6 +21,7 @@ def open_model(folder: Path, ground: Ground | None = None, threads: int = 1) -> 
     Raises:
         InputError: When it cannot be read, or is of a task that is not known here.
     """
+    from nadir.groundview import training as views
     from nadir.retrieval import training
     from nadir.segmentation import describe
 
@@ -33,6 +34,10 @@ def open_model(folder: Path, ground: Ground | None = None, threads: int = 1) -> 
         from nadir.retrieval.export import retrieval_exportable
 
         return retrieval_exportable(folder, ground, threads)
+    if task == views.TASK:
+        from nadir.groundview.export import generator_exportable
+
+        return generator_exportable(folder, ground, threads)
     # Imported for its own models alone: these libraries take ten seconds to start.
     from nadir.localization import descriptor_fit, export, regression_fit
 
@@ -40,10 +45,11 @@ def open_model(folder: Path, ground: Ground | None = None, threads: int = 1) -> 
         descriptor_fit.TASK: export.descriptor_exportable,
         regression_fit.TASK: export.regression_exportable,
     }
+    known = (describe.TASK, training.TASK, views.TASK)
     if task not in openers:
         raise InputError(
             folder / DESCRIPTION,
             f"models for {task!r} are not known here",
-            f"Give a bundle for one of: {', '.join([describe.TASK, training.TASK, *openers])}.",
+            f"Give a bundle for one of: {', '.join([*known, *openers])}.",
         )
     return openers[task](folder, ground, threads)

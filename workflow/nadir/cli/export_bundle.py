@@ -48,11 +48,11 @@ def _located(model: Exportable, options: argparse.Namespace) -> Exportable:
     from nadir.segmentation.export_ground import real_sample, training_ground, training_tiles
 
     tiles, cubes = training_tiles(options.split, by_scene(options.cubes))
-    sample = real_sample(tiles, cubes, model.sample.shape[-1])
-    if sample is None or sample.shape != model.sample.shape:
+    sample = real_sample(tiles, cubes, model.sample[0].shape[-1])
+    if sample is None or sample.shape != model.sample[0].shape:
         raise InputError(
             options.split,
             "its training tiles have no data, or are of another number of bands than the model's",
             "Give the split and the cubes that this very model learned from.",
         )
-    return replace(model, ground=training_ground(tiles, cubes), sample=sample)
+    return replace(model, ground=training_ground(tiles, cubes), sample=(sample,))

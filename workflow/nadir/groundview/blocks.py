@@ -148,4 +148,4 @@ def coordinates(maps: Tensor) -> Tensor:
     rows = torch.linspace(-1, 1, height, device=maps.device, dtype=maps.dtype)
     columns = torch.linspace(-1, 1, width, device=maps.device, dtype=maps.dtype)
     both = torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
-    return both.expand(len(maps), -1, -1, -1)
+    return both.expand(maps.shape[0], -1, -1, -1)

@@ -87,4 +87,4 @@ class ProjectionDiscriminator(nn.Module):
 def deviation(maps: Tensor) -> Tensor:
     """Return how much a batch varies, as one more channel (Karras et al. 2018): (n, 1, h, w)."""
     spread = (maps.float().var(0, correction=0) + 1e-8).sqrt().mean()
-    return spread.to(maps.dtype).expand(len(maps), 1, *maps.shape[2:])
+    return spread.to(maps.dtype).expand(maps.shape[0], 1, *maps.shape[2:])

@@ -52,7 +52,7 @@ class FlowNetwork(ViewNetwork):
         """Return the expected views of places, (n, 3, px, px)."""
         told = torch.cat([self.embed[0](condition.crops), condition.known], dim=1)
         side = self.side // self.cfg.patch
-        nothing = condition.crops.new_zeros(len(condition), 0, side, side)
+        nothing = condition.crops.new_zeros(condition.crops.shape[0], 0, side, side)
         return self.expect(condition.layers, nothing, self.style[0](told))
 
     def forward(
@@ -79,7 +79,7 @@ class FlowNetwork(ViewNetwork):
         mixed = expected + self.cfg.noise * latents.unflatten(1, (3, self.side, self.side))
 
         def velocity(at: Tensor, time: float) -> Tensor:
-            times = torch.full((len(at),), time, device=at.device, dtype=at.dtype)
+            times = torch.full((at.shape[0],), time, device=at.device, dtype=at.dtype)
             return (self(at, times, condition, expected) - at) / max(1 - time, _LATEST)
 
         length = 1.0 / self.cfg.steps
@@ -129,7 +129,9 @@ def style(before: int) -> nn.Sequential:
 def without(condition: Condition, dropped: Tensor | None = None) -> Condition:
     """Return a condition that says nothing: of the places of a mask (n,), or of all."""
     if dropped is None:
-        dropped = torch.ones(len(condition), dtype=torch.bool, device=condition.crops.device)
+        dropped = torch.ones(
+            condition.crops.shape[0], dtype=torch.bool, device=condition.crops.device
+        )
     wide = dropped[:, None, None, None]
     return Condition(
         condition.crops.masked_fill(wide, 0.0),

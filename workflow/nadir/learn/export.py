@@ -42,34 +42,35 @@ def export_bundle(model: Exportable) -> list[str]:
     """
     folder = model.folder
     (folder / ITEM).unlink(missing_ok=True)
-    sample = Sample(model.sample, model.answer(model.sample), model.tolerance)
+    answer = model.answer(*model.sample)
+    sample = Sample.of(model.inputs, model.sample, answer, model.tolerance)
     written = [SAMPLE]
     write_bytes(folder / SAMPLE, sample_bytes(sample))
-    shape = model.input.shape
+    shapes = [port.shape for port in model.inputs]
     if model.network is not None:
-        shape = _export_programs(model, sample)
+        shapes = _export_programs(model, sample)
         written += [PROGRAM, ONNX]
     else:
         for stale in (PROGRAM, ONNX):  # of another model that was exported here before
             (folder / stale).unlink(missing_ok=True)
-    write_json(folder / ITEM, make_item(model, shape, [WEIGHTS, DESCRIPTION, *written]))
+    write_json(folder / ITEM, make_item(model, shapes, [WEIGHTS, DESCRIPTION, *written]))
     return [*written, ITEM]
 
 
-def _export_programs(model: Exportable, sample: Sample) -> tuple[int, ...]:
-    """Write both programs, and return the shape of the input that they take."""
+def _export_programs(model: Exportable, sample: Sample) -> list[tuple[int, ...]]:
+    """Write both programs, and return the shapes of the inputs that they take."""
     from nadir.learn.export_onnx import onnx_bytes, run_onnx
     from nadir.learn.export_program import program_bytes, run_program, trace
 
     assert model.network is not None
-    program, shape = trace(model.network, model.input, model.multiple, sample.input)
+    program, shapes = trace(model.network, model.inputs, model.multiple, sample.values)
     data = program_bytes(program)
-    _compare(PROGRAM, run_program(program, sample.input), sample)
+    _compare(PROGRAM, run_program(program, *sample.values), sample)
     write_bytes(model.folder / PROGRAM, data)
-    data = onnx_bytes(program, model.input, model.output)
-    _compare(ONNX, run_onnx(data, sample.input), sample)
+    data = onnx_bytes(program, model.inputs, model.output)
+    _compare(ONNX, run_onnx(data, *sample.values), sample)
     write_bytes(model.folder / ONNX, data)
-    return shape
+    return shapes
 
 
 def _compare(name: str, output: NDArray[np.float32], sample: Sample) -> None:

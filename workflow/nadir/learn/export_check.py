@@ -199,17 +199,17 @@ class _Check:
             return True
         return False
 
-    def _run_program(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        return run_program(load_program(self.folder / PROGRAM), values)
+    def _run_program(self, *values: NDArray[np.float32]) -> NDArray[np.float32]:
+        return run_program(load_program(self.folder / PROGRAM), *values)
 
-    def _run_onnx(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        return run_onnx(load_onnx(self.folder / ONNX), values)
+    def _run_onnx(self, *values: NDArray[np.float32]) -> NDArray[np.float32]:
+        return run_onnx(load_onnx(self.folder / ONNX), *values)
 
-    def _compare(self, name: str, answer: Callable[[Any], Any], text: str) -> None:
+    def _compare(self, name: str, answer: Callable[..., Any], text: str) -> None:
         """Note whether something gives the sample's output."""
         assert self._sample is not None
         try:
-            off = self._sample.deviation(answer(self._sample.input))
+            off = self._sample.deviation(answer(*self._sample.values))
         except InputError as error:
             return self.fault(name, error)
         except Exception as error:  # whatever a damaged network or graph raises when it runs

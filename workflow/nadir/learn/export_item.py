@@ -78,7 +78,7 @@ _FILES: dict[str, tuple[str, str, list[str], str | None, str]] = {
         "application/octet-stream; application=numpy",
         ["data", "sample"],
         None,
-        "One input, its output and the tolerance: NumPy arrays, nothing pickled.",
+        "One batch of inputs, its output and the tolerance: NumPy arrays, nothing pickled.",
     ),
 }
 
@@ -89,12 +89,14 @@ def checksum(path: str | os.PathLike[str]) -> str:
         return _MULTIHASH + hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def make_item(model: Exportable, shape: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
+def make_item(
+    model: Exportable, shapes: Sequence[Sequence[int]], names: Sequence[str]
+) -> dict[str, Any]:
     """Return the item of a bundle whose files are written.
 
     Args:
         model: The model.
-        shape: Shape of the input that the exported programs take, -1 where any.
+        shapes: Shapes of the inputs that the exported programs take, -1 where any.
         names: The bundle's files, relative to its folder.
     """
     facts, ground = model.facts, model.ground
@@ -109,7 +111,7 @@ def make_item(model: Exportable, shape: Sequence[int], names: Sequence[str]) -> 
         start_datetime=first,
         end_datetime=last,
     )
-    _describe(MLMExtension.ext(item, add_if_missing=True), model, shape)
+    _describe(MLMExtension.ext(item, add_if_missing=True), model, shapes)
     item.properties["bands"] = [dict(band) for band in facts.bands]
     for name in names:
         _add_file(item, model.folder, name, only=PROGRAM not in names)
@@ -122,7 +124,7 @@ def make_item(model: Exportable, shape: Sequence[int], names: Sequence[str]) -> 
     return content
 
 
-def _describe(item: Any, model: Exportable, shape: Sequence[int]) -> None:
+def _describe(item: Any, model: Exportable, shapes: Sequence[Sequence[int]]) -> None:
     """Fill in the extension's properties."""
     facts = model.facts
     tasks = [TaskType(task) for task in facts.tasks]
@@ -133,19 +135,21 @@ def _describe(item: Any, model: Exportable, shape: Sequence[int]) -> None:
         tasks=tasks,
         input=[
             ModelInput.create(
-                name=model.input.name,
-                bands=[str(band["name"]) for band in facts.bands],
-                input=InputStructure.create(list(shape), list(model.input.dims), DataType.FLOAT32),
-                description=model.input.description,
-                resize_type=ResizeType(facts.resize) if facts.resize else None,
+                name=port.name,
+                # The bands are those of what the model is about.
+                bands=[] if number else [str(band["name"]) for band in facts.bands],
+                input=InputStructure.create(list(shape), list(port.dims), DataType.FLOAT32),
+                description=port.description,
+                resize_type=ResizeType(facts.resize) if facts.resize and not number else None,
             )
+            for number, (port, shape) in enumerate(zip(model.inputs, shapes, strict=True))
         ],
         output=[
             ModelOutput.create(
                 name=model.output.name,
                 tasks=tasks,
                 result=ResultStructure.create(
-                    _output_shape(model, shape), list(model.output.dims), DataType.FLOAT32
+                    _output_shape(model, shapes[0]), list(model.output.dims), DataType.FLOAT32
                 ),
                 description=model.output.description,
                 classes=_classes(facts) or None,
@@ -164,8 +168,8 @@ def _describe(item: Any, model: Exportable, shape: Sequence[int]) -> None:
 
 
 def _output_shape(model: Exportable, shape: Sequence[int]) -> list[int]:
-    """Return the output's shape: sizes that it has from the input are free where those are."""
-    sizes = dict(zip(model.input.dims, shape, strict=True))
+    """Return the output's shape: sizes that the first input has too are free where its are."""
+    sizes = dict(zip(model.inputs[0].dims, shape, strict=True))
     return [
         sizes.get(name, size) if size == -1 else size
         for name, size in zip(model.output.dims, model.output.shape, strict=True)

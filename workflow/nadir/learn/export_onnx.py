@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 _AGAIN = "Export the bundle again (`nadir export-bundle`)."
 
 
-def onnx_bytes(program: ExportedProgram, source: Port, result: Port) -> bytes:
+def onnx_bytes(program: ExportedProgram, sources: Sequence[Port], result: Port) -> bytes:
     """Return a program as ONNX, by torch's exporter.
 
     Notes of the exporter (where in the source a node comes from, shapes in between) are left out:
@@ -30,7 +31,7 @@ def onnx_bytes(program: ExportedProgram, source: Port, result: Port) -> bytes:
 
     Args:
         program: As `nadir.learn.export_program.trace` gives it.
-        source: Its input.
+        sources: Its inputs.
         result: Its output.
 
     Raises:
@@ -46,18 +47,18 @@ def onnx_bytes(program: ExportedProgram, source: Port, result: Port) -> bytes:
         dynamo=True,
         external_data=False,
         verbose=False,
-        input_names=[source.name],
+        input_names=[source.name for source in sources],
         output_names=[result.name],
     )
     assert made is not None
     model = made.model_proto
-    _clean(model, source, result)
+    _clean(model, sources, result)
     data = model.SerializeToString(deterministic=True)
     onnx.checker.check_model(data, full_check=True)
     return data
 
 
-def _clean(model: onnx.ModelProto, source: Port, result: Port) -> None:
+def _clean(model: onnx.ModelProto, sources: Sequence[Port], result: Port) -> None:
     """Drop the exporter's notes, and call free dimensions by their names."""
     graph = model.graph
     del model.metadata_props[:]
@@ -73,8 +74,9 @@ def _clean(model: onnx.ModelProto, source: Port, result: Port) -> None:
             del node.metadata_props[:]
             node.doc_string = ""
     names: dict[str, str] = {}
-    for port, values in ((source, graph.input), (result, graph.output)):
-        dims = values[0].type.tensor_type.shape.dim
+    known = {port.name: port for port in (*sources, result)}
+    for value in (*graph.input, *graph.output):
+        port, dims = known[value.name], value.type.tensor_type.shape.dim
         for name, dim in zip(port.dims, dims, strict=True):
             if dim.HasField("dim_param"):
                 dim.dim_param = names.setdefault(dim.dim_param, name)
@@ -109,12 +111,12 @@ def load_onnx(path: str | os.PathLike[str]) -> bytes:
     return data
 
 
-def run_onnx(data: bytes, values: NDArray[np.float32], threads: int = 1) -> NDArray[np.float32]:
-    """Return what a model of one input and one output gives, on the CPU.
+def run_onnx(data: bytes, *values: NDArray[np.float32], threads: int = 1) -> NDArray[np.float32]:
+    """Return what a model of one output gives, on the CPU.
 
     Args:
         data: The model.
-        values: The input.
+        *values: Its inputs, in their order.
         threads: CPU threads.
     """
     import onnxruntime
@@ -123,5 +125,6 @@ def run_onnx(data: bytes, values: NDArray[np.float32], threads: int = 1) -> NDAr
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    output = session.run(None, {session.get_inputs()[0].name: values})[0]
+    names = [one.name for one in session.get_inputs()]
+    output = session.run(None, dict(zip(names, values, strict=True)))[0]
     return np.asarray(output)

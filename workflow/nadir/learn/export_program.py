@@ -11,6 +11,7 @@ import io
 import logging
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,55 +33,73 @@ _BATCH = 2  # a dimension of size 1 would be taken for a constant
 
 
 def trace(
-    network: nn.Module, port: Port, multiple: int | None, sample: NDArray[np.float32]
-) -> tuple[ExportedProgram, tuple[int, ...]]:
+    network: nn.Module,
+    ports: Sequence[Port],
+    multiple: int | None,
+    samples: Sequence[NDArray[np.float32]],
+) -> tuple[ExportedProgram, list[tuple[int, ...]]]:
     """Export a network; whatever of batch, height and width may vary stays free.
 
     Args:
-        network: On the CPU, in evaluation mode; takes one tensor.
-        port: That tensor.
-        multiple: Height and width (the last two dimensions) may be multiples of this, from twice
-            and from 32 pixels on; None: fixed.
-        sample: One input, for the sizes of fixed dimensions.
+        network: On the CPU, in evaluation mode; takes a tensor for each port.
+        ports: Those tensors.
+        multiple: Height and width (the last two dimensions) of the only tensor may be multiples of
+            this, from twice and from 32 pixels on; None: fixed.
+        samples: One of each input, for the sizes of fixed dimensions.
 
     Returns:
-        The program, and the shape of the input that it takes, -1 where any.
+        The program, and the shapes of the inputs that it takes, -1 where any.
     """
     network = network.eval()
     free: list[tuple[int, ...]] = [(0,), ()]
     if multiple is not None:
-        free.insert(0, (0, len(port.dims) - 2, len(port.dims) - 1))
+        if len(ports) > 1:
+            raise ValueError("height and width may vary of a single input only")
+        free.insert(0, (0, len(ports[0].dims) - 2, len(ports[0].dims) - 1))
     for axes in free:
         try:
-            program = _trace(network, port, axes, multiple or 1, sample.shape)
+            program = _trace(network, ports, axes, multiple or 1, [one.shape for one in samples])
         except Exception as error:  # torch raises a dozen kinds for what it cannot keep free
             if not axes:
                 raise
             log.warning("the program keeps more sizes fixed: %s", str(error).partition("\n")[0])
             continue
-        shape = tuple(-1 if axis in axes else size for axis, size in enumerate(sample.shape))
-        return _bare(program), shape
+        shapes = [
+            tuple(-1 if axis in axes else size for axis, size in enumerate(one.shape))
+            for one in samples
+        ]
+        return _bare(program), shapes
     raise AssertionError("the last attempt returns or raises")
 
 
 def _trace(
-    network: nn.Module, port: Port, axes: tuple[int, ...], multiple: int, shape: tuple[int, ...]
+    network: nn.Module,
+    ports: Sequence[Port],
+    axes: tuple[int, ...],
+    multiple: int,
+    shapes: list[tuple[int, ...]],
 ) -> ExportedProgram:
-    """Export with the dimensions `axes` free."""
-    sizes = list(shape)
-    dynamic: dict[int, Any] = {}
-    for axis in axes:
-        if axis == 0:
-            sizes[0], dynamic[0] = _BATCH, Dim("batch")
-        else:
-            least = max(2, -(-_LEAST // multiple))
-            # Different numbers of steps along both axes, or they would be taken for one.
-            sizes[axis] = multiple * (2 * least + axis)
-            steps = Dim(f"{port.dims[axis]}_steps", min=least)
-            dynamic[axis] = multiple * steps if multiple > 1 else steps
-    example = torch.zeros(sizes)
+    """Export with the dimensions `axes` of every input free."""
+    batch = Dim("batch")  # one for all inputs
+    examples, free = [], []
+    for port, shape in zip(ports, shapes, strict=True):
+        sizes = list(shape)
+        dynamic: dict[int, Any] = {}
+        for axis in axes:
+            if axis == 0:
+                sizes[0], dynamic[0] = _BATCH, batch
+            else:
+                least = max(2, -(-_LEAST // multiple))
+                # Different numbers of steps along both axes, or they would be taken for one.
+                sizes[axis] = multiple * (2 * least + axis)
+                steps = Dim(f"{port.dims[axis]}_steps", min=least)
+                dynamic[axis] = multiple * steps if multiple > 1 else steps
+        examples.append(torch.zeros(sizes))
+        free.append(dynamic)
     with torch.no_grad():
-        return torch.export.export(network, (example,), dynamic_shapes=(dynamic,), strict=False)
+        return torch.export.export(
+            network, tuple(examples), dynamic_shapes=tuple(free), strict=False
+        )
 
 
 def _bare(program: ExportedProgram) -> ExportedProgram:
@@ -107,11 +126,11 @@ def program_bytes(program: ExportedProgram) -> bytes:
     return buffer.getvalue()
 
 
-def run_program(program: ExportedProgram, values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what a program gives for an input."""
+def run_program(program: ExportedProgram, *values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what a program gives for its inputs."""
     module = program.module(check_guards=False)
     with torch.inference_mode():
-        output: torch.Tensor = module(torch.from_numpy(values))
+        output: torch.Tensor = module(*map(torch.from_numpy, values))
     return output.numpy()
 
 

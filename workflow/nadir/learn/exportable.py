@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 PROGRAM, ONNX, SAMPLE, ITEM = "exported.pt2", "model.onnx", "sample.npz", "item.json"
 
-Answer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Answer = Callable[..., NDArray[np.float32]]
+"""The inputs of a model, float32, in their order -> its output."""
 
 
 @dataclass(frozen=True)
@@ -91,24 +92,24 @@ class Exportable:
 
     Attributes:
         folder: Its bundle.
-        input: What it takes.
+        inputs: What it takes, one or more; the first is what it is about.
         output: What it gives.
-        network: Takes the input and gives the output, or None for what is no torch module.
-        multiple: Height and width may be any multiples of this, from twice and from 32 pixels on;
-            None when they are fixed.
-        sample: float32, one input.
-        answer: The job's own prediction from the weights: input -> output.
+        network: Takes the inputs and gives the output, or None for what is no torch module.
+        multiple: Height and width of the only input may be any multiples of this, from twice and
+            from 32 pixels on; None when they are fixed.
+        sample: float32, a batch of one of each input.
+        answer: The job's own prediction from the weights: inputs -> output.
         tolerance: Largest deviation of an output that counts as the same.
         facts: For the catalog.
         ground: For the catalog.
     """
 
     folder: Path
-    input: Port
+    inputs: tuple[Port, ...]
     output: Port
     network: nn.Module | None
     multiple: int | None
-    sample: NDArray[np.float32]
+    sample: tuple[NDArray[np.float32], ...]
     answer: Answer
     tolerance: float
     facts: Facts

@@ -69,7 +69,7 @@ def descriptor_exportable(
     channels = network.head.out_channels
     return Exportable(
         folder=Path(folder),
-        input=Port("pictures", ("batch", "bands", "height", "width"), (-1, 3, -1, -1), _PHOTO),
+        inputs=(Port("pictures", ("batch", "bands", "height", "width"), (-1, 3, -1, -1), _PHOTO),),
         output=Port(
             "features",
             ("batch", "channel", "height_cells", "width_cells"),
@@ -79,7 +79,7 @@ def descriptor_exportable(
         ),
         network=network,
         multiple=STRIDE,
-        sample=made_up_picture(_SIDE),
+        sample=(made_up_picture(_SIDE),),
         answer=_answer(network),
         tolerance=TOLERANCE,
         facts=_facts(
@@ -121,7 +121,9 @@ def regression_exportable(
     settings = {key: value for key, value in said["method"].items() if key != "name"}
     return Exportable(
         folder=Path(folder),
-        input=Port("photos", ("batch", "bands", "height", "width"), (-1, 3, side, side), _PHOTO),
+        inputs=(
+            Port("photos", ("batch", "bands", "height", "width"), (-1, 3, side, side), _PHOTO),
+        ),
         output=Port(
             "shares",
             ("batch", "member", "coordinate"),
@@ -132,7 +134,7 @@ def regression_exportable(
         ),
         network=RegressionProgram(members).eval(),
         multiple=None,
-        sample=made_up_picture(side),
+        sample=(made_up_picture(side),),
         answer=answer,
         tolerance=TOLERANCE,
         facts=_facts(

@@ -76,11 +76,13 @@ def retrieval_exportable(
     dimensions = int(settings["dimensions"])
     return Exportable(
         folder=Path(folder),
-        input=Port(
-            "pictures",
-            ("batch", "bands", "height", "width"),
-            (-1, 3, side, side),
-            "Pictures in red, green and blue, 0 to 1 (8-bit values / 255).",
+        inputs=(
+            Port(
+                "pictures",
+                ("batch", "bands", "height", "width"),
+                (-1, 3, side, side),
+                "Pictures in red, green and blue, 0 to 1 (8-bit values / 255).",
+            ),
         ),
         output=Port(
             "features",
@@ -91,7 +93,7 @@ def retrieval_exportable(
         ),
         network=RetrievalProgram(network, len(names)).eval(),
         multiple=None,
-        sample=_made_up_picture(side),
+        sample=(_made_up_picture(side),),
         answer=answer,
         tolerance=TOLERANCE,
         facts=Facts(

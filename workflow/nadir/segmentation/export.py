@@ -110,15 +110,17 @@ def segmentation_exportable(
     dims = ("batch", "bands", "height", "width")
     return Exportable(
         folder=Path(folder),
-        input=Port("values", dims, (-1, channels, -1, -1), _INPUT),
+        inputs=(Port("values", dims, (-1, channels, -1, -1), _INPUT),),
         output=Port(
             "probability", ("batch", "classes", "height", "width"), (-1, count, -1, -1), _OUTPUT
         ),
         network=network,
         multiple=multiple,
-        sample=made_up_sample(predictor.statistics, sample_side(multiple))
-        if sample is None
-        else sample,
+        sample=(
+            made_up_sample(predictor.statistics, sample_side(multiple))
+            if sample is None
+            else sample,
+        ),
         answer=_Answer(predictor),
         tolerance=TOLERANCE,
         facts=_facts(predictor, description, network),
