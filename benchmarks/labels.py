@@ -132,16 +132,11 @@ def scores(made: Path) -> dict[str, float]:
 
 
 def same_ground(folder: Path, comparison: Comparison, cores: str) -> Path:
-    """Make the split of `mode`, and return its tiles as polygons: other labels, the same ground."""
+    """Make the split of `mode` and return its table: other labels, the same ground."""
     made = f"results/landcover/{comparison.dataset_of('mode')}/split.parquet"
     if comparison.make(folder, [made], cores):
         raise SystemExit("the split could not be made")
-    tiles = gpd.read_parquet(folder / made)
-    tiles = tiles[tiles["split"].isin(["train", "validation", "test"])]
-    path = folder / "ground.gpkg"
-    with atomic_path(path, ".gpkg") as temporary:
-        tiles.dissolve("split")[["geometry"]].reset_index().to_file(temporary)
-    return path
+    return folder / made
 
 
 def main() -> int:
