@@ -31,9 +31,9 @@ class JudgeConfig(ConfigModel):
     """Temperature of the comparison of photos (Chen et al. 2020)."""
     batch_size: int = Field(default=64, ge=2)
     """Photos a step."""
-    epochs: int = Field(default=200, ge=1)
+    epochs: int = Field(default=60, ge=1)
     """Passes over the training photos."""
-    max_seconds: float | None = Field(default=120, gt=0)
+    max_seconds: float | None = Field(default=None, gt=0)
     """End after so many seconds of computing (of all processor cores together on a CPU, of the
     clock with a GPU). The result then depends on the machine; null: never.
     """
