@@ -250,6 +250,17 @@ def pretrained_files(wildcards):
 # A GPU where there may be one: `gpu` is the name in every executor's profile.
 GPUS = 0 if CONFIG.compute.device == "cpu" else 1
 
+# Of trainings that several processes share: all their GPUs, and on SLURM their machines, on each of
+# which the command itself starts one task.
+PROCESSES = CONFIG.compute.processes
+SHARED_GPUS = GPUS * PROCESSES * CONFIG.compute.nodes
+MACHINES = (
+    {"nodes": CONFIG.compute.nodes, "tasks": CONFIG.compute.nodes}
+    | {"tasks_per_gpu": 0, "mpi": "srun"}
+    if CONFIG.compute.nodes > 1
+    else {}
+)
+
 
 def members_of(wildcards):
     """The experiments whose models answer: those of an ensemble, or the experiment alone."""

@@ -81,10 +81,11 @@ rule train_retrieval:
     retries: 1
     conda:
         "../envs/train.yaml"
-    threads: 2
+    threads: 2 * PROCESSES
     resources:
-        gpu=GPUS,
-        mem_mb=6000,
+        **MACHINES,
+        gpu=SHARED_GPUS,
+        mem_mb=6000 * PROCESSES,
         runtime=1440,
     params:
         cfg=lambda wildcards: text_of(

@@ -23,10 +23,11 @@ rule train_model:
     retries: 1
     conda:
         "../envs/train.yaml"
-    threads: 2
+    threads: 2 * PROCESSES
     resources:
-        gpu=GPUS,
-        mem_mb=8000,
+        **MACHINES,
+        gpu=SHARED_GPUS,
+        mem_mb=8000 * PROCESSES,
         runtime=1440,
     params:
         cfg=lambda wildcards: text_of(

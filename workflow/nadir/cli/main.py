@@ -20,7 +20,7 @@ from pathlib import Path
 from nadir import __version__
 from nadir.errors import NadirError, did_you_mean
 from nadir.provenance.compiled import separate_compiled_code
-from nadir.provenance.lease import sole_writer
+from nadir.provenance.lease import is_follower, sole_writer
 
 _NOT_VERBS = {
     "__init__",
@@ -73,8 +73,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=f"nadir {verb}", description=module.__doc__)
     module.add_arguments(parser)
     options = parser.parse_args(words[1:])
+    options.words = words
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    if stat.S_ISREG(os.fstat(2).st_mode):  # a log: begin with what a person can run again
+    # A log begins with what a person can run again.
+    if stat.S_ISREG(os.fstat(2).st_mode) and not is_follower():
         print(f"$ python -m nadir {shlex.join(words)}", file=sys.stderr)
     try:
         with _sole_writer(options):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from nadir.cli.fitting import trained_together
 from nadir.cli.training import add_training_arguments, train_as_told
 
 
@@ -15,7 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    train_as_told(options, _fit)
+    if not trained_together(options):
+        train_as_told(options, _fit)
 
 
 def _fit(*given: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from nadir.cli.fitting import add_fit, training_run
+from nadir.cli.fitting import add_fit, trained_together, training_run
 from nadir.cli.options import section
 from nadir.config.retrieval_experiments import RetrievalModel, RetrievalTrain
 from nadir.retrieval.training import train_retrieval
@@ -20,6 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
+    if trained_together(options):
+        return
     train_retrieval(
         _fit,
         options.images,

@@ -56,6 +56,18 @@ class ComputeConfig(ConfigModel):
     """
     scheduler: str | None = None
     """Address of a Dask scheduler for heavy raster steps; null: threads of the job itself."""
+    processes: int = Field(default=1, ge=1)
+    """Processes of a machine that train a network of land cover, buildings or retrieval together,
+    each with a GPU of its own where there are any. Each takes its share of every batch: losses are
+    those of one process.
+    """
+    nodes: int = Field(default=1, ge=1)
+    """Machines that do so together; more than one only in jobs of SLURM."""
+    out_of_memory: Literal["stop", "split"] = "stop"
+    """What a training does when a GPU's memory is too small for its batches: `stop` says which
+    batch would fit; `split` computes each batch in parts, which takes a third more time, and begins
+    the epoch anew.
+    """
 
 
 class Config(ConfigModel):

@@ -29,6 +29,9 @@ def prepare_environment(package: Path, compute: ComputeConfig) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ["NADIR_DEVICE"] = compute.device
     os.environ["NADIR_SCHEDULER"] = compute.scheduler or ""
+    os.environ["NADIR_PROCESSES"] = str(compute.processes)
+    os.environ["NADIR_NODES"] = str(compute.nodes)
+    os.environ["NADIR_OUT_OF_MEMORY"] = compute.out_of_memory
 
 
 def _put_first(variable: str, folder: Path) -> None:

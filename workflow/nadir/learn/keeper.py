@@ -106,6 +106,12 @@ class Keeper(Callback):
         self._computed = _computing(pl_module)
         self._steps = trainer.global_step
 
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Know the batch at work, in case that it is too large."""
+        pl_module.batch = batch
+
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
@@ -115,6 +121,7 @@ class Keeper(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Average the weights; note the time, so that images per second leave validation out."""
         assert isinstance(pl_module, Learner)
+        pl_module.batch = None
         # Batches whose gradients are only gathered change no weights.
         if pl_module.average is not None and trainer.global_step != self._steps:
             pl_module.average.update(pl_module.network(), self._done(trainer, pl_module, args[-1]))

@@ -21,7 +21,7 @@ from nadir.errors import InputError
 from nadir.learn.card import run_card
 from nadir.learn.devices import check_device
 from nadir.learn.group import Group
-from nadir.learn.session import Session
+from nadir.learn.session import OutOfMemory, Session
 from nadir.provenance.atomic import write_json
 from nadir.provenance.cache import ResultCache
 from nadir.provenance.digest import sha
@@ -47,6 +47,7 @@ class TrainingRun:
         seed: Seed of the configuration.
         device: `auto`, `cpu` or `cuda`.
         threads: CPU threads.
+        out_of_memory: What to do when a batch does not fit into memory.
     """
 
     cache_root: Path
@@ -54,6 +55,7 @@ class TrainingRun:
     seed: int = 0
     device: str = "auto"
     threads: int = 2
+    out_of_memory: OutOfMemory = "stop"
 
 
 def keep_training(
@@ -89,7 +91,9 @@ def keep_training(
     keys = {"training": cache.key, "code": run.code, "seed": run.seed}
 
     def fit_into(folder: Path) -> dict[str, Any]:
-        return fit(Session(cache.work, folder, run.seed, run.device, run.threads, keys, group))
+        threads = max(1, run.threads // group.local_size)
+        told = (run.seed, run.device, threads, keys, group, run.out_of_memory)
+        return fit(Session(cache.work, folder, *told))
 
     if group.size > 1 and not parallel:
         raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from nadir.config.experiments import TrainConfig
 from nadir.learn.averaging import TailAverage, WeightAverage
 from nadir.learn.group import ALONE
+from nadir.learn.memory import in_parts
 from nadir.learn.optim import Schedule, build_optimizer
 
 
@@ -40,7 +41,13 @@ class Learner(LightningModule):
 
     Attributes:
         group: The processes that train together, as the loop is told.
+        parts: In how many parts batches are computed.
+        batch: The batch at work.
+        sample_axis: Of the tensors of a batch, the axis of its samples; None where a batch is
+            something else: then it is not computed in parts.
     """
+
+    sample_axis: int | None = None
 
     def __init__(self, cfg: TrainConfig) -> None:
         super().__init__()
@@ -49,6 +56,8 @@ class Learner(LightningModule):
         self.pending: dict[str, Any] | None = None
         self.watchers: list[Callback] = []
         self.group = ALONE
+        self.parts = 1
+        self.batch: Any = None
         self._average: list[WeightAverage] = []  # in a list: no submodule of this module
 
     @property
@@ -59,6 +68,20 @@ class Learner(LightningModule):
     def judged(self) -> torch.nn.Module:
         """Return the network that is validated and kept: the average, or the network itself."""
         return self.network() if self.average is None else self.average.network
+
+    def in_parts(
+        self, compute: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor
+    ) -> Any:
+        """Return what is computed of the inputs of a batch, in as many parts as are asked for."""
+        return in_parts(compute, inputs, self.parts, self.network(), self.sample_axis or 0)
+
+    def samples_in(self, batch: Any) -> int:
+        """Return how many samples a batch has; 0 where that is not known."""
+        return 0 if self.sample_axis is None else int(batch[0].shape[self.sample_axis])
+
+    def first_of(self, batch: Any, count: int) -> Any:
+        """Return the first samples of a batch."""
+        return tuple(part.narrow(self.sample_axis or 0, 0, count) for part in batch)
 
     @abstractmethod
     def network(self) -> torch.nn.Module:

@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,24 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from safetensors.numpy import load
 from tqdm import tqdm
 
+from nadir.errors import InputError
 from nadir.learn.batch_norm import synchronize_norms
+from nadir.learn.devices import device_label
 from nadir.learn.distributed import handed_out
 from nadir.learn.group import ALONE, Group
 from nadir.learn.history import BoardWriter
-from nadir.learn.keeper import Keeper, Progress, best_path, load_state
+from nadir.learn.keeper import Keeper, Progress, best_path, cpu_weights, load_state
 from nadir.learn.learner import Batches, Learner
+from nadir.learn.memory import (
+    GpuMemory,
+    Memory,
+    parts_of,
+    remember_parts,
+    room_for,
+    too_large,
+)
 from nadir.learn.seeds import deterministic
+from nadir.learn.session import OutOfMemory
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +53,7 @@ def fit(
     device: torch.device,
     logs: str | os.PathLike[str] | None = None,
     group: Group = ALONE,
+    out_of_memory: OutOfMemory = "stop",
 ) -> tuple[dict[str, np.ndarray], Progress]:
     """Train, or go on from where a killed run with the same work folder stopped.
 
@@ -54,19 +67,40 @@ def fit(
         logs: Folder for TensorBoard; None writes nothing.
         group: The processes that train together; batches are this one's share, and the first one
             alone writes. Any number of processes goes on from what any other number left.
+        out_of_memory: What to do when a batch does not fit into memory: `stop` and say what would,
+            or `split` batches and begin the epoch anew.
 
     Returns:
         The best epoch's weights, and how the training went.
 
     Raises:
+        InputError: When a batch does not fit into the memory of a GPU.
         SystemExit: With status 143 when the process is asked to end (SIGTERM).
         LostProcessError: When another process of the group has ended.
     """
-    cfg = learner.cfg
     deterministic(device)
-    progress = Progress()
     synchronize_norms(learner.network(), group, device)
-    learner.group = group
+    learner.group, learner.parts = group, parts_of(work)
+    start = cpu_weights(learner.network()) if out_of_memory == "split" else {}
+    while (progress := _train(learner, train, validation, work, seed, device, logs)) is None:
+        _make_room(learner, work, device, split=out_of_memory == "split")
+        learner.network().load_state_dict(start)
+    best = best_path(work, progress.best_epoch)
+    return load(handed_out(group, best.read_bytes() if group.leads else None) or b""), progress
+
+
+def _train(
+    learner: Learner,
+    train: Batches,
+    validation: Batches,
+    work: Path,
+    seed: int,
+    device: torch.device,
+    logs: str | os.PathLike[str] | None,
+) -> Progress | None:
+    """Train to the end from the last state, if there is one; return None for lack of memory."""
+    cfg, group = learner.cfg, learner.group
+    progress = Progress()
     state = load_state(work, group)
     if state is not None:
         progress = Progress(**state["progress"])
@@ -103,10 +137,58 @@ def fit(
                 trainer.fit(learner, train, validation)
         except SIGTERMException as error:  # Lightning's; its exit status would be 0, "done"
             raise SystemExit(128 + signal.SIGTERM) from error
+        except torch.OutOfMemoryError:
+            return None  # what the error holds is freed
         finally:
             board.close()
-    best = best_path(work, progress.best_epoch)
-    return load(handed_out(group, best.read_bytes() if group.leads else None) or b""), progress
+    return progress
+
+
+def _make_room(
+    learner: Learner,
+    work: Path,
+    device: torch.device,
+    *,
+    split: bool,
+    memory: Callable[[torch.device], Memory] = GpuMemory,
+) -> None:
+    """Have batches computed in more parts, or say what would fit.
+
+    Raises:
+        InputError: When nothing helps, or all processes of a group have to start again.
+    """
+    batch, learner.batch = learner.batch, None
+    samples = 0 if batch is None else learner.samples_in(batch)
+    if split and learner.parts < samples:
+        learner.parts *= 2
+        remember_parts(work, learner.parts)
+        log.warning(
+            "the memory of this %s is too small for the batch: it is computed in %d parts",
+            device_label(device),
+            learner.parts,
+        )
+        if learner.group.size == 1:
+            return
+        raise InputError(
+            "compute.out_of_memory",
+            f"the memory of a {device_label(device)} is too small for a share of the batch",
+            f"Run the command again: batches are computed in {learner.parts} parts from now on.",
+        )
+    room = None
+    if samples and learner.group.size == 1:  # others would be missed
+        learner.to(device)
+        step = partial(_try_samples, learner, batch, device)
+        room = room_for(step, samples, memory(device), learner.network())
+    raise too_large(samples, room, device_label(device), split)
+
+
+def _try_samples(learner: Learner, batch: Any, device: torch.device, count: int) -> None:
+    """Compute the loss of some samples, and its gradients."""
+    mixed = _precision(learner.cfg.precision, device) == "bf16-mixed"
+    with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+        loss = learner.training_step(learner.first_of(batch, count), 0)
+    assert isinstance(loss, torch.Tensor)
+    loss.backward()
 
 
 def build_trainer(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nadir.learn.group import ALONE, Group
+
+OutOfMemory = Literal["stop", "split"]
+"""When a batch does not fit into the memory of a GPU: say what would, or compute it in parts."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class Session:
         threads: CPU threads.
         keys: Keys of code and data, for the bundle.
         group: The processes that train together.
+        out_of_memory: What to do when a batch does not fit into memory.
     """
 
     work: Path
@@ -30,3 +34,4 @@ class Session:
     threads: int = 1
     keys: dict[str, Any] = field(default_factory=dict)
     group: Group = ALONE
+    out_of_memory: OutOfMemory = "stop"

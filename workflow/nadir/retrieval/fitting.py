@@ -69,6 +69,7 @@ def fit_retrieval(
             seed=run_seed,
             device=device,
             group=session.group,
+            out_of_memory=session.out_of_memory,
         )
         label = device_label(device)
     weights = {

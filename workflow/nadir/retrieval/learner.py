@@ -160,6 +160,8 @@ class RetrievalLearner(Learner):
         cfg: The training's section.
     """
 
+    sample_axis = 1
+
     def __init__(self, trained: Trained, cfg: RetrievalTrain) -> None:
         super().__init__(
             LoopConfig(
@@ -206,7 +208,8 @@ class RetrievalLearner(Learner):
         """Return the loss of a batch, and remember its features."""
         pictures, places = batch
         # Each picture is compared with all others of the batch, whoever holds them.
-        features = gathered(self.group, self.trained.embedding.views(pictures), axis=1)
+        own = self.in_parts(self.trained.embedding.views, pictures)
+        features = gathered(self.group, own, axis=1)
         places = gathered(self.group, places, axis=1)
         terms = self.trained.loss(features, places)
         total = self.trained.loss.total(terms)

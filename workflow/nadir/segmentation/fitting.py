@@ -90,6 +90,7 @@ def fit_network(
                 device=found,
                 logs=session.logs,
                 group=session.group,
+                out_of_memory=session.out_of_memory,
             )
         finally:
             source.close()

@@ -38,6 +38,8 @@ class SegmentationLearner(Learner):
         weights: float32 (K,) weight of each class in the loss.
     """
 
+    sample_axis = 0
+
     def __init__(
         self, model: nn.Module, cfg: TrainConfig, table: ClassTable, weights: np.ndarray
     ) -> None:
@@ -57,7 +59,8 @@ class SegmentationLearner(Learner):
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
         """Return the loss of a batch."""
         inputs, target, *extras = batch
-        total, weight = self._loss_sums(self.model(inputs), target, extras)
+        logits = self.in_parts(self.model, inputs)
+        total, weight = self._loss_sums(logits, target, extras)
         self._add("train", total, weight)
         return total / weight.clamp_min(torch.finfo(torch.float32).tiny)
 
