@@ -15,12 +15,11 @@ from nadir.groundview.conditions import Condition, layer_count
 from nadir.groundview.generator import Generator, load_generator
 from nadir.groundview.networks import ViewNetwork
 from nadir.groundview.projection import CHANNELS
-from nadir.learn.exportable import Exportable, Facts, Ground, Port
+from nadir.learn.exportable import COLOR_BANDS, Exportable, Facts, Ground, Port
 
 TOLERANCE = 2e-3
 """Largest deviation of a view's values, which are from 0 to 1: half a step of 8 bits."""
 
-_COLORS = ("red", "green", "blue")
 _TOLD = (
     "As `nadir.groundview.conditions.conditions` makes it of a crop and a direction of view; "
     "values from -1 to 1"
@@ -98,10 +97,7 @@ def generator_exportable(
             framework="PyTorch",
             framework_version=torch.__version__.partition("+")[0],
             parameters=sum(parameter.numel() for parameter in network.parameters()),
-            bands=tuple(
-                {"name": color, "data_type": "float32", "eo:common_name": color}
-                for color in _COLORS
-            ),
+            bands=COLOR_BANDS,
             classes=(),
             pretrained=None,
             resize=None,

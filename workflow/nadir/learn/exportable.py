@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 PROGRAM, ONNX, SAMPLE, ITEM = "exported.pt2", "model.onnx", "sample.npz", "item.json"
 
+COLOR_BANDS = tuple(
+    {"name": color, "data_type": "float32", "eo:common_name": color}
+    for color in ("red", "green", "blue")
+)
+"""STAC band objects of pictures in natural colors."""
+
 Answer = Callable[..., NDArray[np.float32]]
 """The inputs of a model, float32, in their order -> its output."""
 

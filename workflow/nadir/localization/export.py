@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nadir.learn.bundle import load_description
-from nadir.learn.exportable import Answer, Exportable, Facts, Ground, Port
+from nadir.learn.exportable import COLOR_BANDS, Answer, Exportable, Facts, Ground, Port
 from nadir.learn.imagenet import ImagenetScaling
 from nadir.localization.descriptor import STRIDE
 from nadir.localization.descriptor_fit import load_descriptor
@@ -28,7 +28,6 @@ TOLERANCE = 1e-4
 """Largest deviation of a feature, or of a share of the substrate's size."""
 
 _SIDE = 128
-_COLORS = ("red", "green", "blue")
 _PHOTO = "Photos in red, green and blue, 0 to 1 (8-bit values / 255), north up or not."
 
 
@@ -187,9 +186,7 @@ def _facts(
         framework="PyTorch",
         framework_version=torch.__version__.partition("+")[0],
         parameters=sum(parameter.numel() for parameter in network.parameters()),
-        bands=tuple(
-            {"name": color, "data_type": "float32", "eo:common_name": color} for color in _COLORS
-        ),
+        bands=COLOR_BANDS,
         classes=(),
         pretrained=pretrained,
         resize=resize,

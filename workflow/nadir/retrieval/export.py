@@ -12,15 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nadir.learn.bundle import load_description
-from nadir.learn.exportable import Exportable, Facts, Ground, Port
+from nadir.learn.exportable import COLOR_BANDS, Exportable, Facts, Ground, Port
 from nadir.learn.imagenet import ImagenetScaling
 from nadir.retrieval.extraction import load_embedder
 from nadir.retrieval.networks import EmbeddingNetwork
 
 TOLERANCE = 1e-4
 """Largest deviation of a number of a feature, which has unit length."""
-
-_COLORS = ("red", "green", "blue")
 
 
 class RetrievalProgram(nn.Module):
@@ -103,10 +101,7 @@ def retrieval_exportable(
             framework="PyTorch",
             framework_version=torch.__version__.partition("+")[0],
             parameters=sum(parameter.numel() for parameter in network.parameters()),
-            bands=tuple(
-                {"name": color, "data_type": "float32", "eo:common_name": color}
-                for color in _COLORS
-            ),
+            bands=COLOR_BANDS,
             classes=(),
             pretrained=said.get("pretrained"),
             resize="interpolation-area",
