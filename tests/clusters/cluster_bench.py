@@ -90,7 +90,7 @@ def start(
 
 
 def wait_until(
-    condition: Callable[[], Any], what: str, seconds: float = 300.0, say: Callable[[], str] = str
+    condition: Callable[[], Any], what: str, seconds: float = 900.0, say: Callable[[], str] = str
 ) -> Any:
     """Wait until a condition gives something, and return that.
 

@@ -246,7 +246,7 @@ class Slurm:
             "SlurmdTimeout=60",
             "InactiveLimit=0",
             "KillWait=3",
-            "MinJobAge=600",
+            "MinJobAge=86400",
             "OverTimeLimit=0",
             *(["GresTypes=gpu"] if size.gpus else []),
         ]
