@@ -45,7 +45,7 @@ def test_the_environment_says_how_many(monkeypatch):
 
 
 def test_one_machine_is_torchrun_s_own():
-    words = launch.command_of(WORDS, Layout(2))
+    words = launch.command_of(WORDS, Layout(2), 4)
     assert words[:3] == [sys.executable, "-m", "nadir.learn.torchrun"]
     assert words[words.index("--nproc-per-node") + 1] == "2" and "--standalone" in words
     assert words[-5:] == ["-m", "nadir", *WORDS] and "srun" not in words
@@ -53,8 +53,7 @@ def test_one_machine_is_torchrun_s_own():
 
 def test_several_machines_are_those_of_the_job(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "123456")
-    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "8")
-    words = launch.command_of(WORDS, Layout(4, 3))
+    words = launch.command_of(WORDS, Layout(4, 3), 8)
     assert words[0] == "srun" and "--kill-on-bad-exit=1" in words
     pairs = dict(itertools.pairwise(words))
     assert [pairs[name] for name in ("--nodes", "--ntasks", "--nnodes")] == ["3"] * 3
@@ -86,10 +85,10 @@ def test_ends_are_handed_on(monkeypatch, code, error):
     monkeypatch.setattr(launch, "command_of", lambda *_: [sys.executable, "-c", program])
     before = signal.getsignal(signal.SIGTERM)
     if error is None:
-        launch.train_together(WORDS, Layout(2), "cpu")
+        launch.train_together(WORDS, Layout(2), "cpu", 2)
     else:
         with pytest.raises(error) as ended:
-            launch.train_together(WORDS, Layout(2), "cpu")
+            launch.train_together(WORDS, Layout(2), "cpu", 2)
         if code == "term":
             assert ended.value.code == 143
     assert signal.getsignal(signal.SIGTERM) is before
@@ -126,24 +125,50 @@ def _workers(parent: int) -> list[int]:
     ]
 
 
+def _begun(folder: Path, process: subprocess.Popen[str]) -> list[int]:
+    """Wait until a state is written; return the processes that train."""
+    begun = time.monotonic()
+    while not list(folder.glob("results/.cache/train-retrieval/*/work/state.pt")):
+        assert time.monotonic() - begun < 300 and process.poll() is None
+        time.sleep(0.02)
+    return _workers(process.pid)
+
+
 @pytest.mark.slow
 def test_the_command_trains_is_killed_and_goes_on_alone(tmp_path):
     trainings.make_images(tmp_path / "images")
     process = _start(tmp_path, 2)
-    begun = time.monotonic()
-    while not list(tmp_path.glob("results/.cache/train-retrieval/*/work/state.pt")):
-        assert time.monotonic() - begun < 120 and process.poll() is None
-        time.sleep(0.02)
-    os.kill(_workers(process.pid)[1], signal.SIGKILL)
-    said = process.communicate(timeout=120)[1]
+    os.kill(_begun(tmp_path, process)[1], signal.SIGKILL)
+    said = process.communicate(timeout=300)[1]
     assert process.returncode == 2, said
     assert "ended by SIGKILL before all others" in said and "Traceback" not in said
     assert "one of 2 processes that train together has ended before its time" in said
     assert not list((tmp_path / "results/retrieval").rglob("*.*"))
     process = _start(tmp_path, 1)
-    said = process.communicate(timeout=120)[1]
+    said = process.communicate(timeout=300)[1]
     assert process.returncode == 0 and "resuming after epoch" in said, said
     history = read_history(tmp_path / "results/retrieval/history.parquet")
     trainings.train("retrieval", tmp_path / "images", tmp_path / "alone")
     wanted = read_history(tmp_path / "alone/made/history.parquet")
     assert history["train_loss"].tolist() == pytest.approx(wanted["train_loss"].tolist(), rel=2e-5)
+
+
+@pytest.mark.slow
+def test_all_end_with_a_command_that_is_killed(tmp_path):
+    trainings.make_images(tmp_path / "images")
+    process = _start(tmp_path, 2)
+    workers = _begun(tmp_path, process)
+    assert len(workers) == 2
+    process.kill()
+    process.wait()
+    begun = time.monotonic()
+    while any(Path(f"/proc/{pid}/cmdline").exists() for pid in workers if not _is_zombie(pid)):
+        assert time.monotonic() - begun < 60
+        time.sleep(0.1)
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True

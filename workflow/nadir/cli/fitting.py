@@ -52,5 +52,5 @@ def trained_together(options: argparse.Namespace) -> bool:
     layout = Layout.of_environment()
     if layout.size == 1:
         return False
-    train_together(getattr(options, "words", sys.argv[1:]), layout, device())
+    train_together(getattr(options, "words", sys.argv[1:]), layout, device(), options.threads)
     return True

@@ -68,13 +68,14 @@ class StartedProcessError(NadirError):
     """A process that was started has ended with a fault."""
 
 
-def train_together(words: Sequence[str], layout: Layout, device: str) -> None:
+def train_together(words: Sequence[str], layout: Layout, device: str, threads: int) -> None:
     """Run a command as several processes that train together, and wait for their end.
 
     Args:
         words: Verb and options of the command.
         layout: How many processes.
         device: `auto`, `cpu` or `cuda`.
+        threads: CPU threads of a machine.
 
     Raises:
         InputError: For more processes than GPUs, or several machines where no SLURM job has any.
@@ -82,7 +83,7 @@ def train_together(words: Sequence[str], layout: Layout, device: str) -> None:
         SystemExit: With status 143 when this process is asked to end; so are all others.
     """
     check_layout(layout, device)
-    command = command_of(words, layout)
+    command = command_of(words, layout, threads)
     log.info("%d processes train together: %s", layout.size, " ".join(command[:8]))
     # Threads are told to each process; torchrun would warn that it chooses one.
     environment = {"OMP_NUM_THREADS": "1", **os.environ, STARTED: str(os.getpid())}
@@ -132,7 +133,7 @@ def check_layout(layout: Layout, device: str) -> None:
         )
 
 
-def command_of(words: Sequence[str], layout: Layout) -> list[str]:
+def command_of(words: Sequence[str], layout: Layout, threads: int) -> list[str]:
     """Return the words that start torchrun, on several machines by `srun` of the job around."""
     torchrun = [sys.executable, "-m", "nadir.learn.torchrun"]
     torchrun += ["--nproc-per-node", str(layout.processes), "--max-restarts", "0"]
@@ -144,9 +145,7 @@ def command_of(words: Sequence[str], layout: Layout) -> list[str]:
     port = _PORTS[0] + int(job) % _PORTS[1]
     # All is said: inside a job of Snakemake no variable of SLURM says it.
     srun = ["srun", "--nodes", nodes, "--ntasks", nodes, "--ntasks-per-node", "1"]
-    srun += ["--kill-on-bad-exit=1"]
-    if cpus := os.environ.get("SLURM_CPUS_PER_TASK"):
-        srun += ["--cpus-per-task", cpus]
+    srun += ["--cpus-per-task", str(threads), "--kill-on-bad-exit=1"]
     meeting = ["--nnodes", nodes, "--rdzv-backend", "c10d", "--rdzv-id", job]
     meeting += ["--rdzv-endpoint", f"{socket.gethostname()}:{port}"]
     return [*srun, *torchrun, *meeting, *program]
