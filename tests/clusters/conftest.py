@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ def slurm_programs() -> None:
     """Skips where this machine has no SLURM, or Snakemake no executor for it."""
     if lacking := missing():
         pytest.skip(f"no SLURM here (lacking: {', '.join(lacking)}): apt install slurm-wlm munge")
+    if os.geteuid() != 0:
+        pytest.skip("SLURM's daemons start jobs as root alone does: run these tests as root")
     if executor_folder() is None:
         pytest.skip("Snakemake's executor for SLURM is not installed: make plugins")
 

@@ -3,13 +3,13 @@
 Nothing outside its folder is written, `/etc` included, so a SLURM that the machine has already is
 not touched: the commands are found in a folder of small wrappers that name this cluster's
 configuration, which also reaches the `srun` inside a job (executors remove every `SLURM_*`
-variable there, `SLURM_CONF` too). No systemd, no cgroups, and root is not needed.
+variable there, `SLURM_CONF` too). No systemd and no cgroups; root, though, as slurmd wants to be.
 """
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import secrets
 import shutil
 import signal
@@ -120,8 +120,8 @@ class Slurm:
         """Cancel all jobs, end the daemons, remove the folder."""
         if len(self._daemons) > 1:
             try:
-                self.run("scancel", "--signal=KILL", "--full", "--user", getpass.getuser())
-                self.run("scancel", "--user", getpass.getuser())
+                self.run("scancel", "--signal=KILL", "--full", "--user", _user())
+                self.run("scancel", "--user", _user())
                 self._await(lambda: not self.run("squeue", "--noheader").strip())
             except (subprocess.SubprocessError, RuntimeError):
                 pass  # what is left is ended below
@@ -212,7 +212,7 @@ class Slurm:
 
     def _write_files(self) -> None:
         ports = _free_ports(1 + self.nodes.count)
-        host, user, size = socket.gethostname().split(".")[0], getpass.getuser(), self.nodes
+        host, user, size = socket.gethostname().split(".")[0], _user(), self.nodes
         gres = f"Gres=gpu:{size.gpus} " if size.gpus else ""
         lines = [
             "ClusterName=nadirtest",
@@ -271,6 +271,11 @@ class Slurm:
             wrapper = self.folder / "bin" / name
             wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={self.conf} exec {find(name)} "$@"\n')
             wrapper.chmod(0o755)
+
+
+def _user() -> str:
+    """Return whose process this is; variables such as USER may tell of somebody else."""
+    return pwd.getpwuid(os.getuid()).pw_name
 
 
 def _free_ports(count: int) -> list[int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from bench import REPOSITORY
-from cluster_bench import wait_until
+from cluster_bench import ClusterBench, wait_until
 from slurm_here import Nodes, Slurm
 
 from nadir.learn.history import read_history
@@ -60,3 +60,26 @@ def test_two_nodes_train_as_one_process(
     found = read_history(tmp_path / "results/retrieval/history.parquet")
     for name in ("train_loss", "validation_loss"):
         assert found[name].tolist() == pytest.approx(wanted[name].tolist(), rel=TOLERANCE)
+
+
+@pytest.mark.rules
+def test_the_graph_asks_for_two_nodes(slurm_programs: None, tmp_path: Path) -> None:
+    """The rule's resources, as Snakemake's executor for SLURM understands them."""
+    model = {"name": "shared_encoder", "width": 4, "dimensions": 8, "size": 32}
+    train = {"epochs": 2, "batch_size": 4, "monitor": "epoch"}
+    network = {"datasets": ["places"], "model": model, "train": train}
+    config = {
+        "retrieval": {
+            "datasets": {"places": {"folder": "raw", "layout": "flat", "validation": 0}},
+            "experiments": {"net": network},
+        },
+        "compute": {"device": "cpu", "nodes": 2},
+    }
+    with Slurm(Nodes(count=2)) as cluster:
+        bench = ClusterBench(tmp_path / "bench", config, cluster)
+        trainings.make_images(bench.folder / "raw")
+        bench.snakemake("results/retrieval/places/net/model/model.safetensors")
+        nodes = cluster.run("squeue", "--noheader", "--states=all", "--format=%N").split()
+    assert "n[1-2]" in nodes
+    said = (bench.folder / "results/logs/train_retrieval/places.net.log").read_text()
+    assert "2 processes train together: srun" in said and "epoch 2/2" in said, said
