@@ -84,7 +84,9 @@ def kill_in_mid_trial(bench):
 
 
 def test_a_search_that_is_killed_ends_with_the_trials_that_were_asked_for(rules_folder):
-    bench = Bench(rules_folder / "tune", CONFIG)
+    folder = rules_folder / "tune"
+    folder.mkdir()
+    bench = Bench(folder, CONFIG)
     kill_in_mid_trial(bench)
     bench.snakemake("--unlock", check=False)
     bench.run("tune")
