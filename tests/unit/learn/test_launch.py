@@ -128,7 +128,7 @@ def _workers(parent: int) -> list[int]:
 def _begun(folder: Path, process: subprocess.Popen[str]) -> list[int]:
     """Wait until a state is written; return the processes that train."""
     begun = time.monotonic()
-    while not list(folder.glob("results/.cache/train-retrieval/*/work/state.pt")):
+    while not list((folder / "results").rglob("state.pt")):
         assert time.monotonic() - begun < 300 and process.poll() is None
         time.sleep(0.02)
     return _workers(process.pid)

@@ -114,6 +114,8 @@ def _together(group: Group) -> Iterator[None]:
     """Say what has happened when another process is gone."""
     try:
         yield
+    except torch.OutOfMemoryError:
+        raise  # this process's own trouble
     except RuntimeError as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise LostProcessError(
