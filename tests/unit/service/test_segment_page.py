@@ -9,6 +9,7 @@ import time
 
 import cv2
 import numpy as np
+import pyproj
 import pytest
 from page_browser import CHROMIUM, PHONE, running_service
 from segment_fakes import encoded, geotiff, png, roofs
@@ -97,7 +98,7 @@ def test_image_is_mapped_and_told(tab, service, images):
     features = told(tab, f"/jobs/{job}/footprints.geojson")["features"]
     assert tab.text("count") == str(len(features)) and features
     assert tab.text("name") == "placed.tif"
-    assert tab.text("facts") == "420 × 300 px · 0.5 m a pixel"
+    assert tab.text("facts") == "420 × 300 px · 0.5 m a pixel · EPSG:32631"
     assert "footprints" in tab.text("said")
     links = tab.run("[...document.querySelectorAll('#downloads a')].map((a) => a.dataset.file)")
     assert links == [
@@ -227,6 +228,34 @@ def test_footprint_under_the_pointer_is_told(tab, service, images):
     assert f"{100 * widest['properties']['confidence']:.0f} %" in tab.text("card-facts")
     tab.press("Escape")
     assert not tab.seen("card")
+
+
+def test_place_under_the_pointer_and_scale_are_told(tab, service, images):
+    open_page(tab, service)
+    send(tab, images / "placed.tif")
+    zoom = min((1280 - 364) / 420, 800 / 300) * 0.96  # as above
+    to_globe = pyproj.Transformer.from_crs("EPSG:32631", "EPSG:4326", always_xy=True)
+    for x, y in ((10.4, 20.4), (211.4, 140.4), (410.4, 290.4)):
+        tab.mouse("mouseMoved", 364 + 458 + (x - 210) * zoom, 400 + (y - 150) * zoom)
+        tab.wait(
+            f"document.getElementById('where').textContent.startsWith('x {x:.0f}  y {y:.0f} ')"
+        )
+        told_there = re.search(r"([\d.]+)° N  ([\d.]+)° E", tab.text("where"))
+        latitude, longitude = map(float, told_there.groups())
+        want = to_globe.transform(430_000 + 0.5 * x, 4_582_000 - 0.5 * y)
+        assert (longitude, latitude) == pytest.approx(want, abs=4e-6), (x, y)  # half a meter
+    length = float(re.fullmatch(r"([\d.]+) m", tab.text("length"))[1])
+    drawn = tab.run("document.getElementById('bar').getBoundingClientRect().width")
+    assert drawn == pytest.approx(length / 0.5 * zoom, abs=1) and 40 < drawn <= 130
+    tab.click("#closer")
+    finer = float(re.fullmatch(r"([\d.]+) m", tab.text("length"))[1])
+    wider = tab.run("document.getElementById('bar').getBoundingClientRect().width")
+    assert wider / finer == pytest.approx(1.6 * drawn / length, rel=0.05)
+    send(tab, images / "plain.png")
+    tab.mouse("mouseMoved", 822, 400)
+    tab.wait("document.getElementById('where').textContent.startsWith('x ')")
+    assert "°" not in tab.text("where")
+    assert tab.text("length").endswith(" px")
 
 
 def test_keys_are_enough(tab, service, images):

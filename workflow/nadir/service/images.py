@@ -36,6 +36,7 @@ from nadir.raster.geotiff import GDAL_ERRORS, TIFF_MAGIC, check_complete
 from nadir.raster.grid import Grid
 from nadir.raster.metric import metres_per_unit
 from nadir.service.catalog import Model
+from nadir.service.globe import corners_of
 from nadir.service.problems import Problem
 from nadir.service.scaling import encoding_of
 from nadir.service.uploads import Upload
@@ -146,6 +147,8 @@ class ImageFacts:
             "georeferenced": bool(self.grid.crs),
             "crs": self.grid.crs or None,
             "bounds": bounds,
+            "transform": list(self.grid.transform[:6]) if self.grid.crs else None,
+            "corners": corners_of(self.grid),
             "pixel_size": self.ground[0] if self.ground else None,
         }
 

@@ -21,6 +21,8 @@ _IMAGE: dict[str, Any] = {
     "georeferenced": True,
     "crs": "EPSG:32631",
     "bounds": [2.0, 41.0, 2.018, 41.0135],
+    "transform": [0.3, 0.0, 415900.0, 0.0, -0.3, 4540400.0],
+    "corners": [[[2.0, 41.0135], [2.018, 41.0135]], [[2.0, 41.0], [2.018, 41.0]]],
     "pixel_size": 0.3,
 }
 _TILES: dict[str, Any] = {"levels": 5, "tile": 256, "minzoom": 14, "maxzoom": 19}
@@ -45,6 +47,14 @@ class ImageAnswer(BaseModel):
     """Its coordinate reference system: an EPSG code, or WKT."""
     bounds: list[float] | None
     """West, south, east and north in degrees (WGS 84)."""
+    transform: list[float] | None = None
+    """Six numbers a to f: a pixel's corner (column, row) lies at a column + b row + c, d column +
+    e row + f in that system.
+    """
+    corners: list[list[tuple[float, float]]] | None = None
+    """Longitude and latitude of the corners of N x N equal parts of the image, by row: what lies
+    between follows by bilinear interpolation, within a tenth of a pixel.
+    """
     pixel_size: float | None
     """Width of a pixel at its center, in meters."""
 

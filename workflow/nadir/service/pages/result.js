@@ -2,6 +2,7 @@
 
 import { Downloads } from "./downloads.js";
 import { Footprints } from "./footprints.js";
+import { degrees, onGlobe } from "./globe.js";
 import { LevelLayer, rampColor } from "./levels.js";
 import { $, say, showScale, tellTrouble } from "./page.js";
 import { Picker } from "./picking.js";
@@ -94,7 +95,8 @@ export class ResultView {
   #facts() {
     const { width, height, pixel_size: pixel } = this.image;
     const ground = pixel ? ` · ${Number(pixel.toPrecision(2))} m a pixel` : " · no georeference";
-    return `${count(width)} × ${count(height)} px${ground}`;
+    const system = /^EPSG:\d+$/.test(this.image.crs ?? "") ? ` · ${this.image.crs}` : "";
+    return `${count(width)} × ${count(height)} px${ground}${system}`;
   }
 
   /** Offer what this kind of result has; the promise waits for its footprints. */
@@ -311,8 +313,17 @@ export class ResultView {
         ? this.target.name
         : this.model.classes.find(({ id }) => id === said?.id)?.name ?? "";
       const sure = said ? `  ·  ${name} ${said.probability.toFixed(2)}` : "";
-      $("where").textContent = `x ${Math.floor(x)}  y ${Math.floor(y)}${sure}`;
+      $("where").textContent = `x ${Math.floor(x)}  y ${Math.floor(y)}${this.#place(x, y)}${sure}`;
     }
+  }
+
+  /** Where on Earth a pixel lies, or at least where in the image's own system. */
+  #place(x, y) {
+    const place = onGlobe(this.image, x, y);
+    if (place) return `  ·  ${degrees(place, this.image.pixel_size)}`;
+    if (!this.image.transform) return "";
+    const [a, b, c, d, e, f] = this.image.transform;
+    return `  ·  ${(a * x + b * y + c).toFixed(1)}, ${(d * x + e * y + f).toFixed(1)}`;
   }
 
   #switchSwipe() {
