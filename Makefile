@@ -70,7 +70,7 @@ report: run ## results/report.html: figures and tables of everything that was ma
 
 results: ## say where the map, the comparison and the report are
 	@echo; echo "Results:"
-	@for file in results/*/*/*/scenes/*/map.tif results/*/comparison.html results/localization/*/comparison.html \
+	@for file in results/*/*/*/scenes/*/map.tif results/*/comparison.html results/*/*/comparison.html \
 	  results/report.html; do \
 	  if [ -e "$$file" ]; then echo "  $$file"; fi; done
 

@@ -5,8 +5,13 @@ The tests share one bench and run in their order; each puts back what it changed
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+import os
+import re
+import subprocess
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -15,8 +20,11 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
-from bench import Bench
+import yaml
+from bench import REPOSITORY, Bench
 from towns import SIDE, roofs, write_town
+
+from nadir.config.document import load_config
 
 pytestmark = pytest.mark.rules
 
@@ -104,6 +112,10 @@ def test_every_product_is_there_and_fits_the_others(bench: Bench) -> None:
     assert len(geojson) == len(package) > 0 and geojson.crs.to_epsg() == 4326
     scores = json.loads((folder / "u/footprints.json").read_text())
     assert scores
+    (row,) = csv.DictReader((bench.folder / "results/buildings/comparison.csv").open())
+    for split, found in scores["splits"].items():
+        f1 = found["pooled"]["f1"]
+        assert row[f"{split} F1"] == ("" if f1 is None else f"{f1:.6f}")
     names = ("weights", "exported.pt2", "model.onnx", "item.json", "sample.npz")
     assert all((folder / "u/model" / name).is_file() for name in names[1:])
     for name in ("threshold.png", "footprints.png", "confusion.png", "curves.png"):
@@ -162,3 +174,34 @@ def test_faults_of_the_configuration_are_told_at_once_and_run_nothing(bench: Ben
     assert done.returncode and not bench.jobs_since(start)
     assert "sources.more.folder: there is no folder rwa; did you mean 'raw'?" in said
     assert "sources.inria.tset: unknown key; did you mean 'test'?" in said
+
+
+def test_the_benchmark_is_drawn_with_the_settings_of_its_project(tmp_path: Path) -> None:
+    for number, name in enumerate(("austin1", "austin2", "chicago1", "vienna1")):
+        write_town(tmp_path / "data/train", name, number)
+    write_town(tmp_path / "data/test", "sfo1", 9, mask=False)
+    command = [sys.executable, "-m", "snakemake", "-n", "--cores", "1", "buildings"]
+    places = ["--snakefile", REPOSITORY / "Snakefile", "--directory", tmp_path / "work"]
+    overlay = REPOSITORY / "config" / "inria.yaml"
+    package = {"PYTHONPATH": str(REPOSITORY / "workflow")}
+    done = subprocess.run(
+        [*command, *places, "--configfile", overlay],
+        env={**os.environ, **package, "NADIR_INRIA": str(tmp_path / "data")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, re.M))
+    # Two models on two data sets of five scenes, of which four have masks.
+    assert (jobs["train_model"], jobs["split_tiles"]) == ("4", "2")
+    assert (jobs["align_labels"], jobs["build_cube"], jobs["predict_probability"]) == (
+        *("8", "10", "20"),
+    )
+    assert jobs["pack_masks"] == "4"
+    given = yaml.safe_load(overlay.read_text().replace("${NADIR_INRIA}", str(tmp_path / "data")))
+    config = load_config(given).buildings
+    dataset, train = config.datasets["inria"], config.experiments["unet_small"].train
+    assert (dataset.tiles.sizes, dataset.split.method) == ((256,), "random")
+    learn, stop, test = dataset.split.fractions
+    assert test == 0.15 and learn / stop == pytest.approx(80 / 20)
+    assert (train.monitor, train.early_stopping) == ("validation_iou", 10)
