@@ -1,4 +1,5 @@
-# Jobs that meet what happens on clusters; each leaves its SLURM job's number in turn.
+# Jobs that meet what happens on clusters; each attempt leaves its SLURM job's number. (Not in the
+# log: Snakemake removes that before it tries again.)
 rule all:
     input:
         "chain.txt",
@@ -17,7 +18,8 @@ rule fails:
         mem_mb=100,
         runtime=5,
     shell:
-        "(touch {output}; echo $SLURM_JOB_ID; echo the reason; exit 3) >>{log} 2>&1"
+        "echo $SLURM_JOB_ID >>fails.jobs; "
+        "(touch {output}; echo the reason; exit 3) >{log} 2>&1"
 
 
 rule cancelled:
@@ -27,8 +29,8 @@ rule cancelled:
         mem_mb=100,
         runtime=5,
     shell:
-        "touch {output}; echo $SLURM_JOB_ID >>cancelled.log; "
-        "if [ $(wc -l <cancelled.log) = 1 ]; then sleep 500; fi; echo done >{output}"
+        "touch {output}; echo $SLURM_JOB_ID >>cancelled.jobs; "
+        "if [ $(wc -l <cancelled.jobs) = 1 ]; then sleep 500; fi; echo done >{output}"
 
 
 # What it had done when its time was over it does not do again, as trainings do.
@@ -39,7 +41,7 @@ rule late:
         mem_mb=100,
         runtime=lambda wildcards, attempt: attempt,
     shell:
-        "echo $SLURM_JOB_ID >>late.log; "
+        "echo $SLURM_JOB_ID >>late.jobs; "
         "if [ ! -e late.state ]; then touch late.state; sleep 500; fi; mv late.state {output}"
 
 

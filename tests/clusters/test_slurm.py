@@ -58,7 +58,7 @@ class Faults:
 
     def cancel(self) -> None:
         """Cancel the job that waits for it, as its owner or an administrator would."""
-        begun = self.folder / "cancelled.log"
+        begun = self.folder / "cancelled.jobs"
         wait_until(begun.exists, "the job to cancel", 900, lambda: self.said)
         (number,) = wait_until(lambda: self.tried("cancelled"), "its number")
         self.slurm.run("scancel", str(number))
@@ -70,8 +70,7 @@ class Faults:
 
     def tried(self, name: str) -> list[int]:
         """Return the numbers of the jobs that ran a rule, in their order."""
-        lines = (self.folder / f"{name}.log").read_text().splitlines()
-        return [int(line) for line in lines if line.isdigit()]
+        return [int(line) for line in (self.folder / f"{name}.jobs").read_text().split()]
 
     def states(self, name: str) -> list[str]:
         """Return what became of these jobs."""
