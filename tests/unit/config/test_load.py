@@ -293,3 +293,19 @@ def test_class_table_lookup():
 def test_default_configuration_is_valid():
     config = load_config(yaml.safe_load((ROOT / "config.yaml").read_text()))
     assert config.landcover.datasets and config.landcover.experiments
+
+
+def test_own_recipes_of_buildings_look_at_outlines_and_differ_in_the_encoder():
+    given = {
+        name: {"recipe": name, "datasets": ["d"]}
+        for name in ("nadir_buildings", "nadir_buildings_pretrained", "unet_small")
+    }
+    sources = {"towns": {"kind": "inria", "folder": "anywhere"}}
+    section = {"datasets": {"d": {"sources": sources}}, "experiments": given}
+    job = load_config({"buildings": section}, look=False).buildings
+    own, pretrained, seed = (job.experiments[name] for name in given)
+    for experiment in (own, pretrained):
+        assert experiment.train.loss.uses_outlines and experiment.train.loss.border_weight == 1
+    assert not seed.train.loss.uses_outlines
+    assert (own.model.name, pretrained.model.weights) == ("unet_scratch", "imagenet")
+    assert own.predict == pretrained.predict
