@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import math
 import os
@@ -20,7 +21,14 @@ _WRITE_FAULTS = {
     errno.EDQUOT: ("the disk quota is used up", "Free some space, then run the command again."),
     errno.EROFS: ("the file system is read-only", "Choose a writable results folder."),
     errno.EACCES: ("writing is not permitted", "Check the permissions of the results folder."),
+    errno.EPERM: ("writing is not permitted", "Check the permissions of the results folder."),
+    errno.EFBIG: (
+        "the file grows beyond what is allowed (`ulimit -f`, or the file system's own limit)",
+        "Raise the limit or choose another results folder, then run the command again.",
+    ),
 }
+_DENIED = (errno.EACCES, errno.EPERM)
+_NAME_BYTES = 80  # of the name that a temporary name begins with: 255 are what file systems take
 
 
 @contextmanager
@@ -44,7 +52,7 @@ def write_faults(path: str | os.PathLike[str]) -> Iterator[None]:
         fault = _WRITE_FAULTS.get(error.errno or 0)
         if fault is None and "No space left" in str(error):  # wrapped by GDAL, which drops errno
             fault = _WRITE_FAULTS[errno.ENOSPC]
-        if fault is None or (error.errno == errno.EACCES and not _concerns(error, path)):
+        if fault is None or (error.errno in _DENIED and not _concerns(error, path)):
             raise
         raise OutputError(path, *fault) from error
 
@@ -68,13 +76,20 @@ def remove_path(path: Path) -> None:
 
 def temporary_beside(path: Path, suffix: str = "") -> Path:
     """Return a fresh hidden name in the folder of `path`, for a rename that stays on one disk."""
-    return path.with_name(f".{path.name[:80]}.{uuid.uuid4().hex[:12]}.partial{suffix}")
+    return path.with_name(f"{hidden_beginning(path)}{uuid.uuid4().hex[:12]}.partial{suffix}")
+
+
+def hidden_beginning(path: Path) -> str:
+    """Return what names of `temporary_beside` begin with: as much as fits, in whole characters."""
+    name = os.fsencode(path.name)[:_NAME_BYTES].decode(errors="ignore")
+    return f".{name}."
 
 
 def remove_leftovers(path: str | os.PathLike[str]) -> None:
     """Remove what killed runs left beside `path` under names of `temporary_beside`."""
     path = Path(path)
-    for leftover in path.parent.glob(f".{path.name[:80]}.*.partial*"):
+    number = "[0-9a-f]" * 12  # not just anything: `a.tif` must leave alone what becomes `a.tif.ovr`
+    for leftover in path.parent.glob(f"{glob.escape(hidden_beginning(path))}{number}.partial*"):
         remove_path(leftover)
 
 

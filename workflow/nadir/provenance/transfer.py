@@ -20,7 +20,12 @@ from typing import Any
 from tqdm import tqdm
 
 from nadir.errors import InputError
-from nadir.provenance.atomic import remove_path, temporary_beside, write_faults
+from nadir.provenance.atomic import (
+    hidden_beginning,
+    remove_path,
+    temporary_beside,
+    write_faults,
+)
 from nadir.provenance.digest import json_digest, sha
 from nadir.provenance.objects import (
     ObjectInfo,
@@ -107,7 +112,8 @@ def download(address: str, place: Path, info: ObjectInfo | None = None) -> None:
         OutputError: When the disk is full or not writable.
     """
     info = info or stat_object(address)
-    partial = place.with_name(f".{place.name[:80]}.{sha(info.etag.encode())[:12]}.partial")
+    number = sha(info.etag.encode())[:12]
+    partial = place.with_name(f"{hidden_beginning(place)}{number}.partial")
     with write_faults(place):
         place.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("ab") as file:
