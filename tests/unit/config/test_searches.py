@@ -1,4 +1,4 @@
-"""Searches of hyper-parameters in the configuration: what cannot be is told before anything runs."""
+"""Searches of hyper-parameters in the configuration: what cannot be is told at once."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,7 +25,7 @@ _NO_PARAMETERS = {
 def search_ends(
     job_name: str,
     searches: dict[str, SearchConfig],
-    experiments: dict[str, ExperimentConfig],
+    experiments: Mapping[str, ExperimentConfig],
     raw: dict[str, Any],
 ) -> Iterator[str]:
     """Yield one line for everything that would make a search fail after it has begun.
