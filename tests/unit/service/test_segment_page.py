@@ -235,7 +235,7 @@ def test_place_under_the_pointer_and_scale_are_told(tab, service, images):
     send(tab, images / "placed.tif")
     zoom = min((1280 - 364) / 420, 800 / 300) * 0.96  # as above
     to_globe = pyproj.Transformer.from_crs("EPSG:32631", "EPSG:4326", always_xy=True)
-    for x, y in ((10.4, 20.4), (211.4, 140.4), (410.4, 290.4)):
+    for x, y in ((10.4, 20.4), (211.4, 140.4), (380.4, 250.4)):
         tab.mouse("mouseMoved", 364 + 458 + (x - 210) * zoom, 400 + (y - 150) * zoom)
         tab.wait(
             f"document.getElementById('where').textContent.startsWith('x {x:.0f}  y {y:.0f} ')"
