@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from os import PathLike
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@\"']+@")
+_SIGNATURES = re.compile(
+    r"([?&](?:[\w.-]*(?:token|key|sig|signature|secret|password|credential)[\w.-]*)=)[^&\s\"'#]+",
+    re.IGNORECASE,
+)
 
 
 class NadirError(Exception):
@@ -71,3 +78,8 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return `"; did you mean 'x'?"` for the nearest choice, or an empty string."""
     choice = nearest(name, choices)
     return f"; did you mean {choice!r}?" if choice else ""
+
+
+def without_secrets(text: str) -> str:
+    """Return a text with credentials and signatures of the addresses in it replaced by `***`."""
+    return _SIGNATURES.sub(r"\1***", _CREDENTIALS.sub("***@", text))

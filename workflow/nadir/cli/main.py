@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from nadir import __version__
-from nadir.errors import NadirError, did_you_mean
+from nadir.errors import NadirError, did_you_mean, without_secrets
 from nadir.provenance.compiled import separate_compiled_code
 from nadir.provenance.lease import is_follower, sole_writer
 
@@ -75,9 +75,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(words[1:])
     options.words = words
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_hide_secrets)
     # A log begins with what a person can run again.
     if stat.S_ISREG(os.fstat(2).st_mode) and not is_follower():
-        print(f"$ python -m nadir {shlex.join(words)}", file=sys.stderr)
+        said = without_secrets(shlex.join(words))
+        print(f"$ python -m nadir {said}", file=sys.stderr)
     try:
         with _sole_writer(options):
             module.run(options)
@@ -100,9 +103,18 @@ def _sole_writer(options: argparse.Namespace) -> AbstractContextManager[None]:
     return sole_writer(out) if isinstance(out, Path) else nullcontext()
 
 
+def _hide_secrets(record: logging.LogRecord) -> bool:
+    """Replace what is secret in the addresses of a message before it is written."""
+    text = record.getMessage()
+    hidden = without_secrets(text)
+    if hidden != text:
+        record.msg, record.args = hidden, None
+    return True
+
+
 def _fail(text: str) -> int:
     """Print the one line (of a configuration: one a fault) that says what is wrong."""
-    print(f"nadir: error: {text}", file=sys.stderr)
+    print(f"nadir: error: {without_secrets(text)}", file=sys.stderr)
     return 2
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,42 @@ def files_of(folder: Path, endings: Iterable[str] = ENDINGS) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in tuple(endings))
 
 
+def matching(pattern: str) -> set[str]:
+    """Return the paths that a pattern stands for; `**` is any number of folders.
+
+    Links to folders are followed, but each folder is looked into once: links that lead back to
+    where they lie would otherwise multiply every file, two of them without an end.
+    """
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        return set(glob.glob(pattern))
+    cut = parts.index("**")
+    head, tail = os.path.join("", *parts[:cut]), parts[cut + 1 :] or ("*",)
+    return {
+        path
+        for start in (sorted(glob.glob(head)) if head else [""])
+        for folder in _folders_below(start)
+        for path in matching(os.path.join(glob.escape(folder), *tail))
+    }
+
+
+def _folders_below(start: str) -> Iterator[str]:
+    """Yield a folder and all below it but hidden ones, each once whatever links lead to it."""
+    seen = set()
+    for here, folders, _ in os.walk(start or ".", followlinks=True):
+        real = os.path.realpath(here)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield here if start else os.path.relpath(here).removeprefix(".")
+
+
 def by_stem(key: str, where: str, endings: tuple[str, ...]) -> dict[str, str]:
     """Return stem -> file of a folder, a pattern or one file."""
     if any(mark in where for mark in "*?["):
-        paths = sorted(Path(path) for path in glob.glob(where, recursive=True))
+        paths = sorted(Path(path) for path in matching(where))
         paths = [path for path in paths if path.suffix.lower() in endings]
         stems = _varying(where, paths)
     elif Path(where).is_file():
