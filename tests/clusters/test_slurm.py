@@ -167,6 +167,8 @@ def test_driver_killed_while_a_job_runs_and_started_again(bench: ClusterBench) -
     assert "this training has been done before" in mine
     history = pd.read_parquet(bench.folder / "results/landcover/d/u/history.parquet")
     assert list(history["epoch"]) == list(range(1, EPOCHS + 1))
+    # The job of the killed driver goes on with the map, which the other one has made meanwhile.
+    wait_until(lambda: bench.slurm.jobs()[trainings[0]][0] != "RUNNING", "its job", say=say)
     assert bench.slurm.jobs()[trainings[0]][0] == "COMPLETED"
     left = [path for path in bench.folder.rglob("results/**/*") if ".partial" in path.name]
     assert left == [] and list((bench.folder / "results/.cache/writers").iterdir()) == []
