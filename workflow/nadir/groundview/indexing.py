@@ -23,7 +23,7 @@ from nadir.groundview.imagery import Extent
 from nadir.groundview.photo_files import cut_panel, decode_photo
 from nadir.groundview.photos import write_photos
 from nadir.provenance.digest import sha
-from nadir.provenance.files import SUFFIXES, read_bytes
+from nadir.provenance.files import SUFFIXES, is_inside, read_bytes
 
 log = logging.getLogger(__name__)
 
@@ -177,6 +177,10 @@ def _degrees(text: str, path: Path) -> float:
 def _from_csv(path: Path) -> list[Listed]:
     """List the photos that a csv file of coordinates names."""
     table = _csv(path)
+    for name in table["file"]:
+        if not is_inside(name):
+            problem = f"it names {name}, which lies outside of its folder"
+            raise InputError(path, problem, "Put the photos into the folder of the csv file.")
     files = [path.parent / name for name in table["file"]]
     lacking = [file for file in files if not file.is_file()]
     if lacking:

@@ -7,7 +7,9 @@ import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from nadir.errors import InputError
 from nadir.provenance.atomic import atomic_path
+from nadir.provenance.files import is_inside
 
 _TIME = (1980, 1, 1, 0, 0, 0)  # the first that a ZIP can state
 
@@ -26,8 +28,13 @@ def pack_archive(
             is left.
 
     Raises:
+        InputError: When a name would leave the folder that the archive is unpacked into.
         OutputError: When the disk is full or not writable.
     """
+    strange = sorted(name for name in files if not is_inside(name))
+    if strange:
+        problem = f"{strange[0]!r} would be unpacked outside of its folder"
+        raise InputError(path, problem, "Rename what the file is called after.")
     with atomic_path(path, ".zip") as temporary:
         with zipfile.ZipFile(temporary, "w") as archive:
             for name in sorted(files):

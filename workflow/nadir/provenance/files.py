@@ -22,3 +22,10 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     except OSError as error:
         problem = f"the file cannot be read ({(error.strerror or str(error)).lower()})"
         raise InputError(path, problem, "Check the path and its permissions.") from error
+
+
+def is_inside(name: str) -> bool:
+    """Tell whether a relative name stays in the folder that it starts from, on any system."""
+    parts = name.replace("\\", "/").split("/")
+    absolute = parts[0] == "" or parts[0][1:2] == ":"
+    return not absolute and ".." not in parts and "\0" not in name
