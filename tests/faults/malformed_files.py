@@ -112,7 +112,11 @@ def documents() -> Iterator[Case]:
         "nesting without end": b"[" * 100_000,
         "a number without end": b'{"kind": ' + b"9" * 10_000 + b"}",
         "no text": bytes(range(128, 256)) * 8,
-        "a store that is empty": b'{"kind": "cube", "digest": "x", "grid": null, "content": {}}',
+        "no grid": b'{"kind": "cube", "digest": "x", "grid": null, "content": {}}',
+        "half a grid": b'{"kind": "cube", "digest": "x", "grid": {"crs": "EPSG:32631"}}',
+        "a grid of words": _stated("a", "b"),
+        "a grid of nothing": _stated(0, -5),
+        "a grid of trillions": _stated(10**13, 10**13),
     }
     for name, data in made.items():
         yield f"manifest: {name}", _manifest(data)
@@ -163,7 +167,7 @@ def _labels(data: bytes) -> Callable[[Commands], tuple[list[str], str]]:
         words = at.words("check-scene")
         place = words.index("--cfg") + 1
         cfg = json.loads(words[place])
-        cfg["scene"]["mask"] = {"file": str(path), "attribute": "kind"}
+        cfg["scene"]["mask"] = {"vector": str(path), "field": "kind"}
         words[place] = json.dumps(cfg)
         return words, path.name
 
@@ -179,6 +183,13 @@ def _manifest(data: bytes) -> Callable[[Commands], tuple[list[str], str]]:
         return at.words("align-labels"), path.name
 
     return make
+
+
+def _stated(height: object, width: object) -> bytes:
+    """Return a manifest of a cube that states a grid of this size."""
+    place = {"crs": "EPSG:32631", "transform": [10.0, 0.0, 4e5, 0.0, -10.0, 46e5]}
+    grid = {**place, "height": height, "width": width}
+    return json.dumps({"kind": "cube", "digest": "x", "grid": grid}).encode()
 
 
 def _settings(text: str) -> Callable[[Commands], tuple[list[str], str]]:

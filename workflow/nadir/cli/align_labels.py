@@ -9,9 +9,9 @@ from nadir.cli.options import (
     add_cfg,
     add_out,
     add_raw,
+    add_scheduler,
     add_threads,
     class_table,
-    scheduler,
     section,
 )
 from nadir.config.scenes import CubeConfig, LabelConfig
@@ -28,18 +28,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_cfg(parser)
     add_raw(parser)
     add_threads(parser)
+    add_scheduler(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     align_labels(
         options.mask,
-        Grid.from_dict(read_manifest(options.cube, "cube").grid or {}),
+        Grid.of_manifest(read_manifest(options.cube, "cube"), options.cube),
         class_table(options.cfg),
         section(options.cfg, "labels", LabelConfig),
         options.out,
         options.raw,
         section(options.cfg, "cube", CubeConfig),
         workers=options.threads,
-        scheduler=scheduler(),
+        scheduler=options.scheduler,
     )

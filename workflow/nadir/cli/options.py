@@ -26,7 +26,7 @@ def _json_object(text: str) -> dict[str, Any]:
     """Return the object that a JSON text holds."""
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise argparse.ArgumentTypeError(f"this is no JSON text ({error})") from error
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError("this is no JSON object of keys and values")
@@ -41,6 +41,17 @@ def add_out(parser: argparse.ArgumentParser, help_text: str) -> None:
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """Add `--threads`."""
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads to use")
+
+
+def add_scheduler(parser: argparse.ArgumentParser) -> None:
+    """Add `--scheduler`; by default what the configuration says."""
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        default=os.environ.get("NADIR_SCHEDULER") or None,
+        help="Dask scheduler to work on (tcp://host:8786), or local[:N] for processes of this "
+        "machine; by default NADIR_SCHEDULER, else threads",
+    )
 
 
 def add_code(parser: argparse.ArgumentParser) -> None:
@@ -100,11 +111,6 @@ def images_of(cfg: dict[str, Any]) -> SceneConfig:
 def device() -> str:
     """Return the device that the configuration asks for (`auto` when run alone)."""
     return os.environ.get("NADIR_DEVICE", "auto")
-
-
-def scheduler() -> str | None:
-    """Return the address of the Dask scheduler, or None for threads."""
-    return os.environ.get("NADIR_SCHEDULER") or None
 
 
 def read_json(path: Path) -> Any:

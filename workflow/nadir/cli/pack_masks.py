@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     grids = {
-        scene: Grid.from_dict(read_manifest(path, "cube").grid or {})
+        scene: Grid.of_manifest(read_manifest(path, "cube"), path)
         for scene, path in by_scene(options.cubes).items()
     }
     names = section({"names": options.cfg.get("names", {})}, "names", dict[str, str])

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    grid = Grid.from_dict(read_manifest(options.cube, "cube").grid or {})
+    grid = Grid.of_manifest(read_manifest(options.cube, "cube"), options.cube)
     source = (
         MaskSource(vector=options.footprints, **FOOTPRINTS)
         if options.footprints

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     classes = class_table(options.cfg)
-    grid = Grid.from_dict(read_manifest(options.cube, "cube").grid or {})
+    grid = Grid.of_manifest(read_manifest(options.cube, "cube"), options.cube)
     if options.vectors:
         truth = truth_of_vectors(options.vectors, grid, classes, options.cfg.get("field"))
     else:

@@ -20,7 +20,13 @@ import numpy as np
 
 from nadir.config.scenes import CubeConfig
 from nadir.errors import InputError
-from nadir.provenance.manifest import Manifest, read_manifest, staged_store, store_path
+from nadir.provenance.manifest import (
+    Manifest,
+    read_manifest,
+    staged_store,
+    stated_facts,
+    store_path,
+)
 from nadir.raster.blocks import run_blocks
 from nadir.raster.encoding import Encoding
 from nadir.raster.grid import Grid
@@ -284,12 +290,13 @@ class Cube:
         self.path = Path(manifest)
         self.manifest = read_manifest(manifest, KIND)
         content = self.manifest.content
-        self.grid = Grid.from_dict(self.manifest.grid or {})
-        self.dates: tuple[str, ...] = tuple(content["dates"])
-        self.bands: tuple[str, ...] = tuple(content["bands"])
-        self.scale: dict[str, float] = content["scale"]
-        self.offset: dict[str, float] = content["offset"]
-        self.shape: tuple[int, ...] = tuple(content["shape"])
+        self.grid = Grid.of_manifest(self.manifest, manifest)
+        with stated_facts(manifest):
+            self.dates: tuple[str, ...] = tuple(content["dates"])
+            self.bands: tuple[str, ...] = tuple(content["bands"])
+            self.scale: dict[str, float] = content["scale"]
+            self.offset: dict[str, float] = content["offset"]
+            self.shape: tuple[int, ...] = tuple(content["shape"])
         store = store_path(manifest)
         self._reflectance = StoredArray(store / "reflectance")
         self._valid = StoredArray(store / "valid")

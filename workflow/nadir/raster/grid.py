@@ -5,11 +5,14 @@ Two rasters are compared only through their grids.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from affine import Affine
+
+from nadir.provenance.manifest import Manifest, stated_facts
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -44,6 +47,24 @@ class Grid:
     def from_dict(cls, value: dict[str, Any]) -> Grid:
         """Return the grid that `to_dict` described."""
         return cls(value["crs"], tuple(value["transform"]), value["height"], value["width"])
+
+    @classmethod
+    def of_manifest(cls, manifest: Manifest, path: str | os.PathLike[str]) -> Grid:
+        """Return the grid that a manifest states.
+
+        Args:
+            manifest: The manifest.
+            path: Its file, for messages.
+
+        Raises:
+            InputError: When it states none, or half of one.
+        """
+        with stated_facts(path):
+            grid = cls.from_dict(manifest.grid or {})
+            numbers = [*map(float, grid.transform), int(grid.height), int(grid.width)]
+            if not isinstance(grid.crs, str) or len(numbers) != 8 or min(numbers[-2:]) < 1:
+                raise ValueError("its grid is none")
+        return grid
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serializable description."""

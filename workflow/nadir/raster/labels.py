@@ -17,7 +17,13 @@ import numpy as np
 from nadir.config.classes import ClassTable
 from nadir.config.scenes import CubeConfig, LabelConfig
 from nadir.errors import InputError
-from nadir.provenance.manifest import Manifest, read_manifest, staged_store, store_path
+from nadir.provenance.manifest import (
+    Manifest,
+    read_manifest,
+    staged_store,
+    stated_facts,
+    store_path,
+)
 from nadir.raster.alignment import AreaAlignment, NestedAlignment, Rule, plan_alignment
 from nadir.raster.blocks import run_blocks
 from nadir.raster.grid import Grid
@@ -173,9 +179,10 @@ class Labels:
         self.path = Path(manifest)
         self.manifest = read_manifest(manifest, KIND)
         content = self.manifest.content
-        self.grid = Grid.from_dict(self.manifest.grid or {})
-        self.classes = ClassTable.model_validate(content["classes"])
-        self.fraction_scale: int = content["fraction_scale"]
+        self.grid = Grid.of_manifest(self.manifest, manifest)
+        with stated_facts(manifest):
+            self.classes = ClassTable.model_validate(content["classes"])
+            self.fraction_scale: int = content["fraction_scale"]
         self.shape = self.grid.shape
         store = store_path(manifest)
         self._fraction, self._hard = StoredArray(store / "fraction"), StoredArray(store / "hard")
