@@ -10,9 +10,9 @@ from nadir.cli.options import (
     add_image,
     add_out,
     add_raw,
+    add_scheduler,
     add_threads,
     images_of,
-    scheduler,
     section,
 )
 from nadir.config.pictures import with_files
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_cfg(parser)
     add_raw(parser)
     add_threads(parser)
+    add_scheduler(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -47,5 +48,5 @@ def run(options: argparse.Namespace) -> None:
         section(options.cfg, "cube", CubeConfig),
         options.raw,
         workers=options.threads,
-        scheduler=scheduler(),
+        scheduler=options.scheduler,
     )

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from nadir.upkeep.clean import Slot, parse_span, remove_slot, survey
+from nadir.upkeep.clean_sent import remove_version, survey_sent
 from nadir.upkeep.walking import bytes_text, shown
 
 
@@ -29,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--keep", type=_count, default=2, help="last used keys of each kind that stay anyway"
+    )
+    parser.add_argument(
+        "--stores",
+        metavar="s3://BUCKET/PREFIX",
+        help="remove instead: Zarr stores under this prefix (compute.storage) that no manifest of "
+        "the folder names; only for a prefix that no other folder of results uses",
     )
     parser.add_argument("--dry-run", action="store_true", help="remove nothing, tell what would go")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -52,6 +59,9 @@ def _count(text: str) -> int:
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     now = time.time()
+    if options.stores:
+        _clean_stores(options, now)
+        return
     slots = survey(options.results, options.older_than, options.keep, now)
     states = {}
     for slot in slots:
@@ -67,6 +77,27 @@ def run(options: argparse.Namespace) -> None:
         print(_line(slot, states[slot.path], now))
     verb = "would be freed" if options.dry_run else "freed"
     print(f"{bytes_text(freed)} {verb}, of {bytes_text(sum(slot.size for slot in slots))}")
+
+
+def _clean_stores(options: argparse.Namespace, now: float) -> None:
+    """Remove versions of stores in an object store, or tell which would go."""
+    freed, lines, keys = 0, [], []
+    for one in survey_sent(options.results, options.stores, options.older_than, now):
+        state = one.kept or ("would go" if options.dry_run else "removed")
+        if not one.kept:
+            freed += one.size
+            if not options.dry_run:
+                remove_version(one)
+        unfinished = "" if one.finished else ", unfinished"
+        days = max(now - one.used, 0) / 86400
+        size = bytes_text(one.size)
+        lines.append(f"{shown(one.address)}  {size:>8}  {days:6.1f} d  {state}{unfinished}")
+        keys.append({"path": one.address, "bytes": one.size, "state": state})
+    if options.json:
+        print(json.dumps({"freed": freed, "dry_run": options.dry_run, "keys": keys}, indent=1))
+        return
+    verb = "would be freed" if options.dry_run else "freed"
+    print("\n".join([*lines, f"{bytes_text(freed)} {verb}"]))
 
 
 def _plain(slot: Slot, state: str) -> dict[str, object]:

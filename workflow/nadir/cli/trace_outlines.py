@@ -9,6 +9,7 @@ from nadir.cli.options import (
     add_cfg,
     add_footprints,
     add_out,
+    add_scheduler,
     add_threads,
     class_table,
     section,
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_out(parser, "manifest to write, outline.manifest.json")
     add_cfg(parser)
     add_threads(parser)
+    add_scheduler(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -51,4 +53,5 @@ def run(options: argparse.Namespace) -> None:
         section(options.cfg, "cube", CubeConfig),
         shapes,
         workers=options.threads,
+        scheduler=options.scheduler,
     )

@@ -54,8 +54,16 @@ class ComputeConfig(ConfigModel):
     """Device of training and prediction; `cuda` fails where there is no GPU, `auto` takes what is
     there.
     """
-    scheduler: str | None = None
-    """Address of a Dask scheduler for heavy raster steps; null: threads of the job itself."""
+    scheduler: str | None = Field(
+        default=None, pattern=r"^(local(:[1-9]\d*)?|([a-z]+://)?[^\s/]+:\d+|[a-z]+://\S+)$"
+    )
+    """Dask scheduler for heavy raster steps: an address (`tcp://host:8786`), or `local`, `local:4`
+    for as many processes of the job's machine; null: threads of the job itself.
+    """
+    storage: str | None = Field(default=None, pattern=r"^s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/\S*)?$")
+    """Prefix in an object store (`s3://bucket/prefix`) where Zarr stores go, each into a folder of
+    its own that is never written again; null: beside their manifests.
+    """
     processes: int = Field(default=1, ge=1)
     """Processes of a machine that train a network of land cover, buildings or retrieval together,
     each with a GPU of its own where there are any. Each takes its share of every batch: losses are

@@ -1,7 +1,8 @@
 """What the Snakefile hands to its jobs beside their parameters: the environment.
 
-Where the work is done (interpreter, device, Dask scheduler) is no part of what is made. It travels
-in the environment, which Snakemake does not compare, so that nothing is rebuilt when it changes.
+Where the work is done (interpreter, device, Dask scheduler, place of the stores) is no part of what
+is made. It travels in the environment, which Snakemake does not compare, so that nothing is rebuilt
+when it changes.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ def prepare_environment(package: Path, compute: ComputeConfig) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ["NADIR_DEVICE"] = compute.device
     os.environ["NADIR_SCHEDULER"] = compute.scheduler or ""
+    os.environ["NADIR_STORAGE"] = compute.storage or ""
     os.environ["NADIR_PROCESSES"] = str(compute.processes)
     os.environ["NADIR_NODES"] = str(compute.nodes)
     os.environ["NADIR_OUT_OF_MEMORY"] = compute.out_of_memory

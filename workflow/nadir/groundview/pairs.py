@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from nadir.errors import InputError
 from nadir.provenance.digest import sha
 from nadir.provenance.files import read_bytes
-from nadir.provenance.manifest import ENDING, Manifest, read_manifest, staged_store, store_path
+from nadir.provenance.manifest import ENDING, Manifest, read_manifest, staged_store, store_of
+from nadir.provenance.remote import RemoteFolder
 from nadir.provenance.tables import read_table, refuse_doubles, write_table
 from nadir.raster.store import (
     ArraySpec,
@@ -168,7 +169,7 @@ def open_pairs(manifest: str | os.PathLike[str]) -> Pairs:
     if sha(read_bytes(path)) != known.sources.get("table"):
         problem = "this is not the table that the store beside it was written with"
         raise InputError(path, problem, "Delete the manifest and run snakemake again.")
-    store = store_path(manifest)
+    store = store_of(manifest, known)
     photos, crops, turned = (_read(store / name, known.content) for name in ARRAYS)
     return Pairs(table, photos, crops, turned, known.content, known.digest)
 
@@ -249,7 +250,7 @@ def _layout(shape: tuple[int, ...]) -> Layout:
     return Layout(side, side, side, _CODEC)
 
 
-def _read(path: Path, content: dict[str, Any]) -> NDArray[np.uint8]:
+def _read(path: Path | RemoteFolder, content: dict[str, Any]) -> NDArray[np.uint8]:
     """Return an array whole, and see that it is what the manifest promises."""
     array = StoredArray(path)
     expected = content["arrays"][path.name]

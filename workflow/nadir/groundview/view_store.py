@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from nadir.errors import InputError
 from nadir.groundview.pairs import Pairs
-from nadir.provenance.manifest import Manifest, read_manifest, staged_store, store_path
+from nadir.provenance.manifest import Manifest, read_manifest, staged_store, store_of
 from nadir.raster.store import (
     ArraySpec,
     Layout,
@@ -112,7 +112,7 @@ def read_views(manifest: str | os.PathLike[str], pairs: Pairs | None = None) -> 
             are of other pairs, or of another size than their photos.
     """
     known = read_manifest(manifest, KIND)
-    store = store_path(manifest)
+    store = store_of(manifest, known)
 
     def read(name: str) -> NDArray[np.uint8]:
         array = StoredArray(store / name)

@@ -27,7 +27,14 @@ from nadir.localization.features import (
     features_to_arrays,
 )
 from nadir.localization.turning import reduce
-from nadir.provenance.manifest import Manifest, read_manifest, staged_store, store_path
+from nadir.provenance.manifest import (
+    Manifest,
+    read_manifest,
+    staged_store,
+    store_of,
+    store_path,
+)
+from nadir.provenance.remote import RemoteFolder
 from nadir.raster.geotiff import check_complete, open_raster, read_faults
 from nadir.raster.grid import Grid
 from nadir.raster.store import (
@@ -123,8 +130,8 @@ class Reference:
 
     def __init__(self, manifest: str | os.PathLike[str]) -> None:
         known = read_manifest(manifest, _KIND)
-        store = store_path(manifest)
-        self.name = store.stem
+        store = store_of(manifest, known)
+        self.name = store_path(manifest).stem
         self.width = int(known.content["width"])
         self.height = int(known.content["height"])
         self.source = os.path.abspath(Path(manifest).parent / known.content["raster"])
@@ -244,7 +251,9 @@ def _least(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(padded.reshape(rows // 4, 4, columns // 4, 4).all((1, 3)))
 
 
-def _extract(store: Path, height: int, width: int, factor: int, clahe: bool = True) -> Features:
+def _extract(
+    store: Path | RemoteFolder, height: int, width: int, factor: int, clahe: bool = True
+) -> Features:
     """Return the local features of what was just written, at full or half resolution."""
     rgb = StoredArray(store / f"rgb{factor}")
     valid = StoredArray(store / "valid4")

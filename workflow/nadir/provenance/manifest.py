@@ -52,7 +52,9 @@ class Manifest:
 
     def plain(self) -> dict[str, Any]:
         """Return what a manifest's file holds."""
-        return {key: value for key, value in asdict(self).items() if (key, value) != ("store", None)}
+        return {
+            key: value for key, value in asdict(self).items() if (key, value) != ("store", None)
+        }
 
 
 def store_path(manifest: str | os.PathLike[str]) -> Path:

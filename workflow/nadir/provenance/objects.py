@@ -179,17 +179,32 @@ def list_objects(prefix: str) -> dict[str, ObjectInfo]:
     Raises:
         InputError: As `object_faults` says.
     """
+    return {
+        address: ObjectInfo(int(item["Size"]), item["ETag"].strip('"'))
+        for address, item in _listed(prefix)
+    }
+
+
+def list_times(prefix: str) -> dict[str, tuple[int, float]]:
+    """Return size and time of modification (seconds since 1970) of objects, as `list_objects`."""
+    return {
+        address: (int(item["Size"]), item["LastModified"].timestamp())
+        for address, item in _listed(prefix)
+    }
+
+
+def _listed(prefix: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return what the store says of every object under a prefix, by name."""
     bucket, key = split_address(prefix)
-    found: dict[str, ObjectInfo] = {}
+    found: dict[str, dict[str, Any]] = {}
     more: dict[str, str] = {}
     with object_faults(prefix):
         while True:
             answer = filesystem().call_s3("list_objects_v2", Bucket=bucket, Prefix=key, **more)
             for item in answer.get("Contents", ()):
-                info = ObjectInfo(int(item["Size"]), item["ETag"].strip('"'))
-                found[f"{SCHEME}{bucket}/{item['Key']}"] = info
+                found[f"{SCHEME}{bucket}/{item['Key']}"] = item
             if not answer.get("IsTruncated"):
-                return dict(sorted(found.items()))
+                return sorted(found.items())
             more = {"ContinuationToken": answer["NextContinuationToken"]}
 
 

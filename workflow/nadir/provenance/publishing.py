@@ -102,7 +102,7 @@ def publish(
         log.info("%s is published already", base)
     else:
         _send(base, paths, files, there)
-    _put_json(f"{SCHEME}{bucket}/{prefix}{LATEST}", {"format": FORMAT, "version": version})
+    put_json(f"{SCHEME}{bucket}/{prefix}{LATEST}", {"format": FORMAT, "version": version})
     return base.rstrip("/")
 
 
@@ -128,7 +128,7 @@ def _send(
             raise InputError(
                 paths[name], "it changed while it was sent", "Wait until it is written."
             )
-    _put_json(base + LISTING, {"format": FORMAT, "files": files})
+    put_json(base + LISTING, {"format": FORMAT, "files": files})
 
 
 def _same(address: str, digest: str) -> bool:
@@ -139,7 +139,7 @@ def _same(address: str, digest: str) -> bool:
     return answer.get("Metadata", {}).get("sha256") == digest
 
 
-def _put_json(address: str, value: dict[str, Any]) -> None:
+def put_json(address: str, value: dict[str, Any]) -> None:
     """Write a small JSON object; equal values give equal bytes."""
     text = json.dumps(value, sort_keys=True, indent=1) + "\n"
     with object_faults(address):

@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -66,14 +65,18 @@ def run_blocks(
         function: What to call; it must release the GIL to gain from threads, and pickle (with
             the items and results) when a scheduler is given.
         items: The blocks.
-        workers: Calls at a time; None or 0 for one per processor. A scheduler decides by its own
-            number of threads.
+        workers: Calls at a time; None or 0 for one per processor. A scheduler that is there decides
+            by its own number of threads.
         scheduler: Address of a Dask scheduler ("tcp://host:port"), whose workers must see the
-            same files; None for threads of this process.
+            same files; `local` or `local:N` for processes of this machine; None for threads of
+            this process.
         describe: What is being done, for the progress bar.
 
     Returns:
         The results, in the order of the items.
+
+    Raises:
+        InputError: When a scheduler cannot be reached or has no workers that live.
     """
     items = list(items)
     if not items:
@@ -81,7 +84,10 @@ def run_blocks(
     progress = _Progress(len(items), describe)
     try:
         if scheduler:
-            return _run_distributed(function, items, scheduler, progress)
+            from nadir.raster.cluster import run_on_cluster  # a second to import
+
+            count = available_workers(workers)
+            return run_on_cluster(function, items, scheduler, count, progress.step)
         return _run_threads(function, items, available_workers(workers), progress)
     finally:
         progress.close()
@@ -105,37 +111,3 @@ def _run_threads(
         Callback(posttask=lambda *_: progress.step()),
     ):
         return list(get(graph, names, pool=pool))
-
-
-def _run_distributed(
-    function: Callable[[Any], Any], items: list[Any], scheduler: str, progress: _Progress
-) -> list[Any]:
-    """Run on a Dask cluster with a window of calls in flight, twice as many as it has threads."""
-    from distributed import Client, as_completed
-
-    results: list[Any] = [None] * len(items)
-    todo = deque(enumerate(items))
-    failure: BaseException | None = None
-    with Client(scheduler, set_as_default=False) as client:
-        numbers: dict[str, int] = {}
-
-        def submit() -> Any:
-            number, item = todo.popleft()
-            future = client.submit(function, item, pure=False)
-            numbers[future.key] = number
-            return future
-
-        window = 2 * max(1, sum(client.nthreads().values()))
-        running = as_completed([submit() for _ in range(min(window, len(items)))], loop=client.loop)
-        for future in running:
-            error = future.exception()
-            if error is not None:
-                failure = failure or error
-            elif failure is None:
-                results[numbers.pop(future.key)] = future.result()
-                progress.step()
-                if todo:
-                    running.add(submit())
-    if failure is not None:
-        raise failure
-    return results

@@ -25,7 +25,7 @@ from nadir.provenance.manifest import (
     read_manifest,
     staged_store,
     stated_facts,
-    store_path,
+    store_of,
 )
 from nadir.raster.blocks import run_blocks
 from nadir.raster.encoding import Encoding
@@ -297,7 +297,7 @@ class Cube:
             self.scale: dict[str, float] = content["scale"]
             self.offset: dict[str, float] = content["offset"]
             self.shape: tuple[int, ...] = tuple(content["shape"])
-        store = store_path(manifest)
+        store = store_of(manifest, self.manifest)
         self._reflectance = StoredArray(store / "reflectance")
         self._valid = StoredArray(store / "valid")
 

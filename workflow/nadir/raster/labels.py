@@ -22,7 +22,7 @@ from nadir.provenance.manifest import (
     read_manifest,
     staged_store,
     stated_facts,
-    store_path,
+    store_of,
 )
 from nadir.raster.alignment import AreaAlignment, NestedAlignment, Rule, plan_alignment
 from nadir.raster.blocks import run_blocks
@@ -184,7 +184,7 @@ class Labels:
             self.classes = ClassTable.model_validate(content["classes"])
             self.fraction_scale: int = content["fraction_scale"]
         self.shape = self.grid.shape
-        store = store_path(manifest)
+        store = store_of(manifest, self.manifest)
         self._fraction, self._hard = StoredArray(store / "fraction"), StoredArray(store / "hard")
 
     @property

@@ -104,7 +104,7 @@ def _distance_to(target: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _TraceBlock:
-    """Traces one block and writes it."""
+    """Traces one block and writes it; pickles for Dask workers."""
 
     store: Path
     labels: HardLabels
@@ -152,6 +152,7 @@ def trace_outlines(
     cube: CubeConfig,
     shapes: Sequence[shapely.Geometry] | np.ndarray | None = None,
     workers: int | None = None,
+    scheduler: str | None = None,
 ) -> Manifest:
     """Store distance and boundary of the buildings of a scene.
 
@@ -165,6 +166,7 @@ def trace_outlines(
         shapes: Footprints in the CRS of the labels, in the order in which they were burnt; None
             where only the mask is known, and buildings that touch are one.
         workers: Blocks at a time; None for one per processor.
+        scheduler: Dask scheduler, if any: see `nadir.raster.blocks.run_blocks`.
 
     Returns:
         The manifest; its `content` has `shape`, `farthest`, `beside`, `parted` (whether touching
@@ -185,7 +187,7 @@ def trace_outlines(
             create_array(stage.path, ArraySpec(name, dtype, grid.shape, ("y", "x")), layout, {})
         work = _TraceBlock(stage.path, labels, building, known, tree)
         blocks = blocks_of(*grid.shape, layout.block)
-        found = run_blocks(work, blocks, workers, None, "trace outlines")
+        found = run_blocks(work, blocks, workers, scheduler, "trace outlines")
         units = [unit for _, written in found for unit in written]
         digest = content_digest(units, {**facts, "grid": grid.to_dict()})
         content = {**facts, "shape": list(grid.shape), "boundary": sum(n for n, _ in found)}

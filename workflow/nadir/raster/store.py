@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from nadir.config.scenes import CubeConfig
 from nadir.errors import InputError
 from nadir.provenance.atomic import write_text
 from nadir.provenance.digest import json_digest
+from nadir.provenance.remote import RemoteFolder
 
 if TYPE_CHECKING:
     import dask.array
@@ -35,6 +37,8 @@ UnitDigest = tuple[str, tuple[int, ...], int, int, str]
 """(array, leading index, row, column, shape, dtype and sha256) of one unit."""
 
 _INDEX_CACHE = 32 << 20  # bytes of decoded chunks and shard indices that an open array keeps
+
+_TIMES = 3  # that copies of shards may be lost to somebody who empties the cache
 
 _REBUILD = "Delete the manifest beside the store and run snakemake again: it rebuilds both."
 
@@ -178,17 +182,19 @@ class StoredArray:
     """An array of a store, for reading at any window and, while it is made, for writing blocks.
 
     Safe to use from several threads. Pickles as its path and reopens. TensorStore's threads do not
-    survive a fork, so worker processes must be spawned (or come from a fork server).
+    survive a fork, so worker processes must be spawned (or come from a fork server). Of an array in
+    an object store, the shards that are touched are copied to this machine first.
 
     Args:
         path: Folder of the array.
 
     Raises:
+        InputError: When it cannot be opened, or a shard that is read is damaged or gone.
         RuntimeError: When it is used in a process that was forked after it was opened.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike[str] | RemoteFolder) -> None:
+        self.path = path if isinstance(path, RemoteFolder) else Path(path)
         self._opened: tuple[int, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -206,9 +212,11 @@ class StoredArray:
                 f"{self.path} was opened before a fork; start workers by spawn or forkserver"
             )
         if opened is None:
+            known = self.path
+            folder = known.bring(["zarr.json"]) if isinstance(known, RemoteFolder) else known
             try:
                 context = ts.Context({"cache_pool": {"total_bytes_limit": _INDEX_CACHE}})
-                array = ts.open(_place(self.path), open=True, context=context).result()
+                array = ts.open(_place(folder), open=True, context=context).result()
             except ValueError as error:
                 raise InputError(
                     self.path,
@@ -236,10 +244,10 @@ class StoredArray:
         bottom, right = min(y + height, rows), min(x + width, columns)
         inside = top < bottom and left < right
         if inside and (bottom - top, right - left) == (height, width):
-            return self._read(array[..., top:bottom, left:right])
+            return self._read((..., slice(top, bottom), slice(left, right)))
         result = np.zeros((*array.shape[:-2], height, width), array.dtype.numpy_dtype)
         if inside:
-            part = self._read(array[..., top:bottom, left:right])
+            part = self._read((..., slice(top, bottom), slice(left, right)))
             result[..., top - y : bottom - y, left - x : right - x] = part
         return result
 
@@ -251,7 +259,7 @@ class StoredArray:
 
     def read_index(self, index: Any) -> np.ndarray:
         """Return what a NumPy-like index of slices and integers selects."""
-        return self._read(self._array[index])
+        return self._read(index)
 
     def dask(self) -> dask.array.Array:
         """Return the array as a lazy Dask array, one block a shard."""
@@ -260,7 +268,22 @@ class StoredArray:
         chunks = self._array.chunk_layout.write_chunk.shape
         return dask.array.from_array(_Sliced(self), chunks=chunks, asarray=False, name=False)
 
-    def _read(self, view: Any) -> np.ndarray:
+    def _read(self, index: Any) -> np.ndarray:
+        if not isinstance(self.path, RemoteFolder):
+            return self._take(index)
+        array = self._array
+        names = _shards(array.shape, array.chunk_layout.write_chunk.shape, index)
+        for _ in range(_TIMES):
+            self.path.bring(names)
+            values = self._take(index)
+            if not self.path.lacks(names):  # a shard that is not there reads as zeros
+                return values
+        raise InputError(
+            self.path, "copies of its shards vanish while they are read", "Empty the cache later."
+        )
+
+    def _take(self, index: Any) -> np.ndarray:
+        view = self._array[index]
         try:
             return view.read(order="C").result()
         except ValueError as error:
@@ -276,12 +299,27 @@ class StoredArray:
         Raises:
             OSError: When the disk is full or not writable.
         """
+        if isinstance(self.path, RemoteFolder):
+            raise TypeError(f"{self.path} was sent, and is never written again")
         height, width = values.shape[-2:]
         view = self._array[(*index, ..., slice(y, y + height), slice(x, x + width))]
         try:
             view.write(values, can_reference_source_data_indefinitely=True).result()
         except ValueError as error:
             raise _as_os_error(error) from error
+
+
+def _shards(shape: tuple[int, ...], shard: tuple[int, ...], index: Any) -> list[str]:
+    """Return the files of the shards that an index of slices and integers touches."""
+    parts = list(index) if isinstance(index, tuple) else [index]
+    rest = [slice(None)] * (len(shape) - sum(part is not ... for part in parts))
+    at = next((n for n, part in enumerate(parts) if part is ...), len(parts))
+    parts = [*parts[:at], *rest, *parts[at + 1 :]]
+    touched = []
+    for part, size, side in zip(parts, shape, shard, strict=True):
+        start, stop, _ = part.indices(size) if isinstance(part, slice) else (part, part + 1, 1)
+        touched.append(range(start // side, -(-stop // side)))
+    return ["/".join(("c", *map(str, numbers))) for numbers in product(*touched)]
 
 
 class _Sliced:

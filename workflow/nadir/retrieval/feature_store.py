@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nadir.errors import InputError
-from nadir.provenance.manifest import Manifest, read_manifest, staged_store, store_path
+from nadir.provenance.manifest import Manifest, read_manifest, staged_store, store_of
 from nadir.raster.store import (
     ArraySpec,
     Layout,
@@ -131,7 +131,7 @@ def read_features(manifest: str | os.PathLike[str]) -> Stored:
         InputError: When the manifest is absent or of another kind, or its store damaged.
     """
     known = read_manifest(manifest, KIND)
-    store = store_path(manifest)
+    store = store_of(manifest, known)
 
     def read(name: str) -> np.ndarray:
         array = StoredArray(store / name)

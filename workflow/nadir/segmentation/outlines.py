@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nadir.provenance.manifest import read_manifest, store_path
+from nadir.provenance.manifest import read_manifest, store_of
 from nadir.raster.outlines import FARTHEST, KIND, signed_distance
 from nadir.raster.store import StoredArray
 from nadir.segmentation.patches import LabelsLike
@@ -25,7 +25,7 @@ class OutlineStore:
 
     def __init__(self, manifest: str | os.PathLike[str]) -> None:
         self.manifest = read_manifest(manifest, KIND)
-        self._distance = StoredArray(store_path(manifest) / "distance")
+        self._distance = StoredArray(store_of(manifest, self.manifest) / "distance")
 
     def distance(self, y: int, x: int, height: int, width: int) -> np.ndarray:
         """Return int8 (height, width): distance in pixels, positive inside; 0 beyond the scene."""

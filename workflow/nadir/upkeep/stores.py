@@ -16,6 +16,7 @@ import numpy as np
 from nadir.errors import InputError
 from nadir.provenance.files import read_bytes
 from nadir.provenance.manifest import Manifest, store_path
+from nadir.provenance.remote import RemoteFolder, check_sent
 from nadir.raster.store import UNIT, StoredArray, UnitDigest, content_digest, unit_digests
 from nadir.upkeep.walking import entries_below, is_plain_folder
 
@@ -90,6 +91,10 @@ def parse_manifest(path: Path) -> Manifest:
         isinstance(item, dict) for item in tables
     ):
         raise InputError(path, "this is not a manifest (values of other kinds)", remedy)
+    if manifest.store is not None:
+        if not isinstance(manifest.store, str):
+            raise InputError(path, "this is not a manifest (its store is no address)", remedy)
+        RemoteFolder.at(manifest.store)
     return manifest
 
 
@@ -104,9 +109,15 @@ def check_store(path: Path, manifest: Manifest, tick: Callable[[int], object]) -
         manifest: What it says, of one of the `KINDS`.
         tick: Called with bytes of decoded content that were seen.
 
+    A store in an object store is read there, not from copies, and each object is compared with the
+    digest that it was sent with.
+
     Raises:
         InputError: When the store is gone, unreadable, or holds something else.
     """
+    if manifest.store:
+        check_sent(manifest.store, tick)
+        return
     store = store_path(path)
     if not is_plain_folder(store):
         problem = "its store is a link" if store.is_symlink() else "its store is gone"

@@ -216,7 +216,9 @@ class _Verification:
         try:
             check_store(path, manifest, tick)
         except InputError as error:
-            self._add(Path(error.file), error.problem, path, kind.rule)
+            sent = manifest.store is not None  # a `Path` would change the address
+            problem = f"{error.file}: {error.problem}" if sent else error.problem
+            self._add(path if sent else Path(error.file), problem, path, kind.rule)
 
     def _entry(self, entry: Entry, tick: Tick) -> None:
         """Judge one thing that is in no store."""
