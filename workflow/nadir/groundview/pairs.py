@@ -256,5 +256,5 @@ def _read(path: Path | RemoteFolder, content: dict[str, Any]) -> NDArray[np.uint
     expected = content["arrays"][path.name]
     if [array.dtype.name, *array.shape] != expected:
         problem = f"it is {array.dtype.name} {array.shape}, where the manifest says {expected}"
-        raise InputError(path, problem, "Delete the manifest and run snakemake again.")
+        raise InputError(str(path), problem, "Delete the manifest and run snakemake again.")
     return array.read_index(...)

@@ -54,7 +54,7 @@ VARIABLE = "NADIR_STORAGE"
 """Environment variable: prefix under which commands put Zarr stores; empty: beside manifests."""
 
 _METADATA = "zarr.json"
-_AT_ONCE = 8  # objects that are sent side by side
+_AT_ONCE = 8  # objects that are sent, or fetched, side by side
 _PIECE = 2**23  # bytes asked for at a time
 _ATTEMPTS = 3  # to get an object with the digest that it should have
 _LOCKS = tuple(threading.Lock() for _ in range(64))
@@ -197,10 +197,15 @@ class RemoteFolder:
             OutputError: When the cache is full or not writable.
         """
         files, mirror = _files(self.base, cache_folder())
-        for name in names:
-            item = f"{self.inner}/{name}"
-            if item in files:
-                _fetch(self.base + item, mirror / item, files[item])
+        items = [item for name in names if (item := f"{self.inner}/{name}") in files]
+        lacking = [item for item in items if not _has_size(mirror / item, files[item]["size"])]
+        if len(lacking) > 1:
+            with ThreadPoolExecutor(min(_AT_ONCE, len(lacking))) as pool:
+                list(
+                    pool.map(lambda one: _fetch(self.base + one, mirror / one, files[one]), lacking)
+                )
+        elif lacking:
+            _fetch(self.base + lacking[0], mirror / lacking[0], files[lacking[0]])
         return mirror / self.inner
 
     def lacks(self, names: Iterable[str]) -> bool:

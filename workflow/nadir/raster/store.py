@@ -219,7 +219,7 @@ class StoredArray:
                 array = ts.open(_place(folder), open=True, context=context).result()
             except ValueError as error:
                 raise InputError(
-                    self.path,
+                    str(self.path),
                     "this array of the store cannot be opened",
                     _REBUILD,
                 ) from error
@@ -279,7 +279,9 @@ class StoredArray:
             if not self.path.lacks(names):  # a shard that is not there reads as zeros
                 return values
         raise InputError(
-            self.path, "copies of its shards vanish while they are read", "Empty the cache later."
+            str(self.path),
+            "copies of its shards vanish while they are read",
+            "Empty the cache later.",
         )
 
     def _take(self, index: Any) -> np.ndarray:
@@ -288,7 +290,7 @@ class StoredArray:
             return view.read(order="C").result()
         except ValueError as error:
             raise InputError(
-                self.path,
+                str(self.path),
                 f"the store is damaged ({str(error).splitlines()[0][:200]})",
                 _REBUILD,
             ) from error
