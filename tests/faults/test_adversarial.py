@@ -32,6 +32,13 @@ SOURCES = sorted(
     if "__pycache__" not in path.parts
 )
 UNPICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+OWN = {
+    # Looks for pickles in files, and never opens one.
+    "workflow/nadir/learn/export_pickles.py": ["pickle"],
+    # What processes of one Dask cluster send each other, which Dask itself pickles; no file.
+    "workflow/nadir/raster/cluster.py": ["pickle"],
+}
+"""What is known to be found, and why it does no harm."""
 EXECUTED = {"eval", "exec", "compile", "__import__"}
 UNSAFE = {
     "read_pickle",
@@ -82,7 +89,18 @@ def _of_call(call: ast.Call) -> list[str]:
 def test_nothing_is_unpickled_executed_or_handed_to_a_shell(part: tuple[str, ...]) -> None:
     for path in SOURCES:
         if path.relative_to(ROOT).parts[:3] == part:
-            assert not faults_of(path.read_text()), path
+            known = OWN.get(str(path.relative_to(ROOT)), [])
+            assert faults_of(path.read_text()) == known, path
+
+
+def test_the_search_for_pickles_unpickles_none() -> None:
+    tree = ast.parse((PACKAGE / "learn" / "export_pickles.py").read_text())
+    used = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "pickle"
+    }
+    assert used == {"HIGHEST_PROTOCOL"}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +123,7 @@ def test_the_search_for_such_things_finds_them(text: str) -> None:
     assert faults_of(text)
 
 
-PLAIN = re.compile(r"threads|wildcards\.\w+|resources\.\w+|params\.code")
+PLAIN = re.compile(r"threads|wildcards\.\w+|resources\.\w+|params\.(code|seed)")
 """What needs no quotes: numbers, names that hold letters, digits, `_` and `-`, fingerprints."""
 
 
