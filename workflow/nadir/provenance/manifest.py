@@ -183,5 +183,6 @@ def _check_types(manifest: Manifest) -> None:
     for name, kind in (("kind", str), ("digest", str), ("content", dict), ("sources", dict)):
         if not isinstance(getattr(manifest, name), kind):
             raise TypeError(f"{name} is no {kind.__name__}")
-    if manifest.grid is not None and not isinstance(manifest.grid, dict):
-        raise TypeError("grid is no dict")
+    for name, kind in (("grid", dict), ("store", str)):
+        if not isinstance(getattr(manifest, name), (kind, type(None))):
+            raise TypeError(f"{name} is no {kind.__name__}")
