@@ -30,17 +30,6 @@ PRODUCTS = {
 NOBODY = 65534
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Commands:
-    """Everything from raw files to a submission, made by the commands."""
-    folder = tmp_path_factory.mktemp("made")
-    at = Commands(folder / "raw", folder / "results").write()
-    at.run("check-images", "check-scene", "build-cube", "align-labels", "index-tiles")
-    return at.run("split-tiles", "compute-statistics", "train-model", "predict-map").run(
-        "pack-submission"
-    )
-
-
 def one_error(text: str) -> str:
     """Return the one line that says what is wrong."""
     assert "Traceback" not in text, text[-3000:]

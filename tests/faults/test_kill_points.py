@@ -50,16 +50,6 @@ _ARCHIVE = {
 }
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Commands:
-    """Everything from raw files to a submission, made without a fault."""
-    folder = tmp_path_factory.mktemp("made")
-    at = Commands(folder / "raw", folder / "results", train={"epochs": 2, "batch_size": 4})
-    at.write().run("check-images", "check-scene", "build-cube", "align-labels", "index-tiles")
-    at.run("split-tiles", "compute-statistics", "train-model", "predict-map", "pack-submission")
-    return at
-
-
 def tree(folder: Path) -> dict[str, bytes]:
     """Return the bytes of all files of a folder that say nothing about times."""
     return {
