@@ -170,3 +170,36 @@ def test_equal_values_give_equal_bytes(tmp_path):
     time.sleep(0.01)
     atomic.write_json(tmp_path / "2", {"y": (np.float64(2.5),), "x": np.int64(1)})
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "name", ["я" * 125 + "a.tif", "🛰" * 63 + "a", "a" * 251 + ".tif", "[a]*?.tif"]
+)
+def test_any_name_that_a_file_may_have(tmp_path, name):
+    path = tmp_path / name
+    atomic.write_text(path, "one")
+    dead = atomic.temporary_beside(path)
+    dead.touch()
+    atomic.write_text(path, "two")
+    atomic.remove_leftovers(path)
+    assert path.read_text() == "two" and list(tmp_path.iterdir()) == [path]
+
+
+def test_leftovers_of_a_neighbour_are_left_alone(tmp_path):
+    """Another job may be writing `a.tif.ovr` at this very moment."""
+    busy = atomic.temporary_beside(tmp_path / "a.tif.ovr")
+    own = atomic.temporary_beside(tmp_path / "a.tif", ".tif")
+    for path in (busy, own):
+        path.touch()
+    atomic.remove_leftovers(tmp_path / "a.tif")
+    assert list(tmp_path.iterdir()) == [busy]
+
+
+def test_a_limit_on_the_size_of_files_is_told(tmp_path):
+    with (
+        pytest.raises(OutputError, match="ulimit"),
+        atomic.atomic_path(tmp_path / "a") as temporary,
+    ):
+        temporary.touch()
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    assert not list(tmp_path.iterdir())
