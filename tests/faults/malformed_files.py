@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "tests" / "rules")]
 from commands import BANDS, Commands  # noqa: E402
 
 SECONDS = 60
-"""Of one command; a hang ends the whole process."""
+"""Of processors, for one command; what goes on without an end, ends the whole process."""
 MEMORY = 6 << 30
 """Bytes of address space that the process may have."""
 Case = tuple[str, Callable[[Commands], tuple[list[str], str]]]
@@ -272,7 +272,7 @@ def run_case(number: int, folder: Path) -> dict[str, object]:
     at = Commands(folder / f"{number}" / "raw", folder / f"{number}" / "results").write()
     words, named = make(at)
     said, begun = io.StringIO(), time.monotonic()
-    signal.alarm(SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
             code: object = main(words)
@@ -281,7 +281,7 @@ def run_case(number: int, folder: Path) -> dict[str, object]:
     except BaseException:
         code = "crash"
         said.write(traceback.format_exc())
-    signal.alarm(0)
+    signal.setitimer(signal.ITIMER_PROF, 0)
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     told = {"code": code, "said": said.getvalue()[-3000:], "named": named, "memory_mb": most}
     return {"name": name, **told, "seconds": round(time.monotonic() - begun, 2)}

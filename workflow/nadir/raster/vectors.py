@@ -82,8 +82,7 @@ def inspect_vector(config: MaskSource, table: ClassTable) -> VectorFacts:
             "it has no coordinate reference system",
             "Add it (for a Shapefile its .prj part), or save the layer with its CRS.",
         )
-    left, bottom, right, top = info["total_bounds"]
-    bounds = (float(left), float(bottom), float(right), float(top))
+    bounds = _bounds_of(info["total_bounds"], path)
     features = int(info["features"])
     if config.field is None:
         only = {class_value(config.polygons, table, "polygons"): features}
@@ -101,6 +100,27 @@ def inspect_vector(config: MaskSource, table: ClassTable) -> VectorFacts:
     return VectorFacts(
         str(info["crs"]), features, bounds, dict(zip(found.tolist(), counts.tolist(), strict=True))
     )
+
+
+def _bounds_of(found: Any, path: str) -> tuple[float, float, float, float]:
+    """Return the bounds of a layer: left, bottom, right, top.
+
+    Raises:
+        InputError: When no feature has a place, or one lies beyond all ground.
+    """
+    if found is None:
+        raise InputError(
+            path, "its features have no place", "Give a layer with polygons of the classes."
+        )
+    left, bottom, right, top = map(float, found)
+    # No system counts in less than millimetres: Earth's circumference has 4e10 of them.
+    if not all(abs(value) < 1e11 for value in (left, bottom, right, top)):
+        raise InputError(
+            path,
+            f"its corners lie beyond all ground ({left:.3g}, {bottom:.3g}, {right:.3g}, {top:.3g})",
+            "Correct or leave out the features with such corners.",
+        )
+    return left, bottom, right, top
 
 
 def class_value(name: str | None, table: ClassTable, key: str) -> int:
