@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
     from shapely import Polygon
 
+_MOST_PIXELS = 10**13
+"""Of a store's grid: all of Earth in pixels of 10 m has half as many."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -64,6 +67,8 @@ class Grid:
             numbers = [*map(float, grid.transform), int(grid.height), int(grid.width)]
             if not isinstance(grid.crs, str) or len(numbers) != 8 or min(numbers[-2:]) < 1:
                 raise ValueError("its grid is none")
+            if numbers[-2] * numbers[-1] > _MOST_PIXELS:
+                raise ValueError("its grid is larger than Earth")
         return grid
 
     def to_dict(self) -> dict[str, Any]:
