@@ -20,6 +20,8 @@ from struck import fill_at
 
 from nadir.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 PRODUCTS = {
     "check-images": "images.json",
     "build-cube": "cube.manifest.json",
@@ -38,7 +40,6 @@ def one_error(text: str) -> str:
     return errors[0]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("verb", [*PRODUCTS, "train-model"])
 def test_a_disk_that_is_full_from_some_write_on(made: Commands, tmp_path: Path, verb: str) -> None:
     """From the first, the second, ... until the command gets through; each time as if new."""
@@ -58,7 +59,6 @@ def test_a_disk_that_is_full_from_some_write_on(made: Commands, tmp_path: Path, 
     assert written.read_bytes() == made.path(product).read_bytes()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("verb", PRODUCTS)
 def test_a_file_that_may_not_grow(made: Commands, tmp_path: Path, verb: str) -> None:
     """As under `ulimit -f`: every writer, libraries of C included, meets the limit."""
@@ -112,7 +112,6 @@ for words in json.loads(sys.argv[2]):
 """
 
 
-@pytest.mark.slow
 def test_a_folder_of_results_that_is_mounted_read_only(made: Commands, tmp_path: Path) -> None:
     alone = ["unshare", "--map-root-user", "--mount"]
     disk = tmp_path / "results"

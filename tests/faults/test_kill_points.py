@@ -12,6 +12,8 @@ from struck import Blow, kill_at
 from nadir.cli.main import main
 from nadir.raster.cube import open_cube
 
+pytestmark = pytest.mark.slow
+
 _RENAME, _REPLACE = "os.rename", "os.replace"
 _STORE = {
     "half a store": Blow("nadir.raster.store.StoredArray.write", number=1, when="after"),
@@ -102,7 +104,6 @@ def test_a_store(made: Commands, tmp_path: Path, moment: str) -> None:
     same_as(made, after)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("moment", _CHECKPOINT)
 def test_a_checkpoint(made: Commands, tmp_path: Path, moment: str) -> None:
     name, out = "model/model.safetensors", tmp_path / "results"

@@ -79,6 +79,7 @@ _QUIET = settings(
 )
 
 
+@pytest.mark.slow
 @_QUIET
 @given(st.dictionaries(st.sampled_from(_KEYS), _PLAIN, max_size=3))
 def test_any_configuration_is_read_or_refused(raw: dict[str, Any]) -> None:
@@ -88,6 +89,7 @@ def test_any_configuration_is_read_or_refused(raw: dict[str, Any]) -> None:
         assert str(error)
 
 
+@pytest.mark.slow
 @_QUIET
 @given(st.data())
 def test_a_changed_configuration_is_read_or_refused(data: st.DataObject) -> None:
@@ -107,6 +109,7 @@ def test_a_changed_configuration_is_read_or_refused(data: st.DataObject) -> None
         assert str(error)
 
 
+@pytest.mark.slow
 @_QUIET
 @given(st.binary(max_size=80) | _PLAIN.map(lambda value: json.dumps(value).encode()))
 def test_any_manifest_is_refused(tmp_path: Path, content: bytes) -> None:
