@@ -155,7 +155,10 @@ def test_driver_killed_while_a_job_runs_and_started_again(bench: ClusterBench) -
         said = "is writing this very result: waiting for it"
         log = bench.folder / LOG
         say = (bench.folder / "second.txt").read_text
-        wait_until(lambda: said in log.read_text(), "the second job waits", say=say)
+        # The log of the job before is removed when the next one is begun.
+        wait_until(
+            lambda: log.is_file() and said in log.read_text(), "the second job waits", say=say
+        )
         assert f"process {pid} on" in log.read_text()
         assert f"SLURM job {trainings[0]}" in log.read_text()
     finally:

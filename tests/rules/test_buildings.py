@@ -142,6 +142,7 @@ def test_a_parameter_of_footprints_draws_again_and_trains_nothing(bench: Bench) 
     bench.write_config()
     extracted = {f"extract_footprints:{D}.u.{scene}" for scene in ("austin1", "austin2")}
     scored = {f"evaluate_footprints:{D}.u", f"plot_footprints:{D}.u"}
+    scored |= {"compare_experiments:buildings"}
     assert bench.run() == extracted | scored
     del bench.config["buildings"]["experiments"]["u"]["footprints"]
     bench.write_config()

@@ -36,7 +36,12 @@ def test_a_valid_section_has_no_fault_and_recipes_fill_it():
             "no dataset of the land cover has a scene 'lost'",
         ),
         (
-            {"photos": {"folder": "s3://b/photos", "crop": {"source": "substrate", "substrate": "m"}}},
+            {
+                "photos": {
+                    "folder": "s3://b/photos",
+                    "crop": {"source": "substrate", "substrate": "m"},
+                }
+            },
             {},
             "photos.folder: folders of a store are not listed: `nadir download s3://b/photos",
         ),

@@ -11,6 +11,7 @@ from ground_fakes import Waves, indexed, photo_table
 from nadir.config.localization import DescriptorConfig
 from nadir.errors import InputError
 from nadir.learn.bundle import save_bundle
+from nadir.learn.session import Session
 from nadir.localization import descriptor_fit
 from nadir.localization.descriptor import Descriptor
 from nadir.localization.descriptor_fit import fit_descriptor, load_descriptor
@@ -89,11 +90,7 @@ def test_training_sees_what_the_search_will_see(
             located,
             sides,
             cfg,
-            (tmp_path, tmp_path),
-            {},
-            0,
-            "cpu",
-            1,
+            Session(tmp_path, tmp_path, device="cpu"),
         )
     train, held = seen["train"], seen["held"]
     assert (train.level, train.side) == (held.level, held.side) == (level, side)
