@@ -104,7 +104,7 @@ def send_store(folder: Path, name: str, prefix: str) -> str:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    files = {
+    files: dict[str, dict[str, Any]] = {
         item: {"sha256": file_sha(path), "size": path.stat().st_size}
         for item, path in paths.items()
     }
