@@ -35,9 +35,9 @@ def plain_pairs(folder, n=12, px=32, crop_px=24, test=3, validation=0, seed=0):
     return manifest
 
 
-def bundle_of(folder, cfg, frame):
+def bundle_of(folder, cfg, frame, seed=0):
     """Write the bundle of an untrained generator, with noise in every weight; return its folder."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     network = build_generator(cfg, frame)
     with torch.no_grad():
         for value in network.parameters():

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from nadir.config.classes import ClassTable, LandClass
+from nadir.provenance.atomic import write_json
+from nadir.provenance.manifest import Manifest, store_path
+from nadir.raster import cube as cube_module
+from nadir.raster import labels as labels_module
 from nadir.segmentation.dataset import TrainingData
 from nadir.segmentation.normalize import Statistics
 from nadir.segmentation.patches import Scene, Window
@@ -147,3 +152,24 @@ def write_split_and_statistics(data, names, folder: Path):
     }
     (folder / "statistics.json").write_text(json.dumps(facts))
     return folder / "split.parquet", folder / "statistics.json"
+
+
+def write_scenes(folder, monkeypatch, names):
+    """Write manifests, split and statistics; the stores behind the manifests are in memory.
+
+    Returns the manifests of cube and labels by scene, and the paths of split and statistics.
+    """
+    data = make_data()
+    scenes = {}
+    for name in names:
+        pair = []
+        for kind in ("cube", "labels"):
+            path = folder / f"scenes/{name}/{kind}.manifest.json"
+            store_path(path).mkdir(parents=True)
+            write_json(path, asdict(Manifest(kind, f"digest of {kind} of {name}")))
+            pair.append(path)
+        scenes[name] = tuple(pair)
+    held = dict(zip(names, data.scenes, strict=True))
+    monkeypatch.setattr(cube_module, "open_cube", lambda path: held[path.parent.name].cube)
+    monkeypatch.setattr(labels_module, "open_labels", lambda path: held[path.parent.name].labels)
+    return scenes, *write_split_and_statistics(data, names, folder)

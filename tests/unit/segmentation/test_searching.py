@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +15,6 @@ from nadir.errors import InputError
 from nadir.learn.history import read_history
 from nadir.learn.kept import TrainingRun
 from nadir.learn.search import TrialEnded
-from nadir.provenance.atomic import write_json
-from nadir.provenance.manifest import Manifest, store_path
-from nadir.raster import cube as cube_module
-from nadir.raster import labels as labels_module
 from nadir.segmentation.fitting import fit_network
 from nadir.segmentation.searching import (
     SearchData,
@@ -29,7 +25,7 @@ from nadir.segmentation.searching import (
 from nadir.segmentation.train import TrainOutputs, train_model
 
 sys.path.insert(0, str(Path(__file__).parent))
-from segmentation_fakes import TABLE, make_data, write_split_and_statistics
+from segmentation_fakes import TABLE, write_scenes
 
 NAMES = ("east", "west")
 WIDTH, RATE = "model.width", "train.optimizer.learning_rate"
@@ -55,20 +51,7 @@ VALUES = {WIDTH: 5, RATE: 2e-3}
 @pytest.fixture
 def training(tmp_path, monkeypatch):
     """The objective of a search whose stores are in memory."""
-    data = make_data()
-    scenes = {}
-    for name in NAMES:
-        pair = []
-        for kind in ("cube", "labels"):
-            path = tmp_path / f"scenes/{name}/{kind}.manifest.json"
-            store_path(path).mkdir(parents=True)
-            write_json(path, asdict(Manifest(kind, f"digest of {kind} of {name}")))
-            pair.append(path)
-        scenes[name] = tuple(pair)
-    held = dict(zip(NAMES, data.scenes, strict=True))
-    monkeypatch.setattr(cube_module, "open_cube", lambda path: held[path.parent.name].cube)
-    monkeypatch.setattr(labels_module, "open_labels", lambda path: held[path.parent.name].labels)
-    split, statistics = write_split_and_statistics(data, NAMES, tmp_path)
+    scenes, split, statistics = write_scenes(tmp_path, monkeypatch, NAMES)
     return TrialTraining(
         CFG,
         BASE,

@@ -17,7 +17,6 @@ from nadir.learn.kept import TrainingRun
 from nadir.provenance.atomic import write_json
 from nadir.provenance.manifest import Manifest, store_path
 from nadir.raster import cube as cube_module
-from nadir.raster import labels as labels_module
 from nadir.segmentation import outlines as outlines_module
 from nadir.segmentation.dataset import assemble
 from nadir.segmentation.fitting import fit_network
@@ -26,7 +25,7 @@ from nadir.segmentation.predictor import load_predictor
 from nadir.segmentation.train import TrainOutputs, train_model
 
 sys.path.insert(0, str(Path(__file__).parent))
-from segmentation_fakes import TABLE, make_data, write_split_and_statistics
+from segmentation_fakes import TABLE, make_data, write_scenes
 
 NAMES = ("east", "west")
 
@@ -34,20 +33,7 @@ NAMES = ("east", "west")
 @pytest.fixture
 def inputs(tmp_path, monkeypatch):
     """Manifests, split and statistics on disk; the stores behind the manifests are in memory."""
-    data = make_data()
-    scenes = {}
-    for name in NAMES:
-        pair = []
-        for kind in ("cube", "labels"):
-            path = tmp_path / f"scenes/{name}/{kind}.manifest.json"
-            store_path(path).mkdir(parents=True)
-            write_json(path, asdict(Manifest(kind, f"digest of {kind} of {name}")))
-            pair.append(path)
-        scenes[name] = tuple(pair)
-    held = dict(zip(NAMES, data.scenes, strict=True))
-    monkeypatch.setattr(cube_module, "open_cube", lambda path: held[path.parent.name].cube)
-    monkeypatch.setattr(labels_module, "open_labels", lambda path: held[path.parent.name].labels)
-    split, statistics = write_split_and_statistics(data, NAMES, tmp_path)
+    scenes, split, statistics = write_scenes(tmp_path, monkeypatch, NAMES)
     return {
         "fit": fit_network,
         "scenes": scenes,

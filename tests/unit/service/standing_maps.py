@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -11,6 +14,8 @@ from nadir.config.groundview import CropsConfig
 from nadir.groundview.heading import turn_crops
 from nadir.groundview.pairs import SCHEMA, write_pairs
 from nadir.raster.metric import transformer
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "groundview"))
 
 CRS = "EPSG:32631"
 LEFT, TOP = 500_000.0, 4_500_000.0
@@ -38,26 +43,16 @@ def write_picture(path):
 
 def save_generator(folder, name="flow", seed=0, crop=(CROP_PX, CROP_M)):
     """Write the bundle of a tiny generator with random weights."""
-    import torch
+    from gen_pairs import bundle_of
 
     from nadir.config.groundview_experiments import DcganEncoder, Flow
-    from nadir.groundview.building import build_generator
     from nadir.groundview.conditions import Frame
-    from nadir.groundview.fitting import describe
-    from nadir.learn.bundle import save_bundle
 
     frame = Frame(IMAGE_PX, *crop)
     cfg = Flow(widths=(8, 8), crop_px=16, embedding=4, steps=2)
     if name == "dcgan_encoder":
         cfg = DcganEncoder(width=4)
-    torch.manual_seed(seed)
-    network = build_generator(cfg, frame)
-    with torch.no_grad():
-        for value in network.parameters():
-            value.add_(0.05 * torch.randn_like(value))
-    weights = {name: value.numpy() for name, value in network.state_dict().items()}
-    save_bundle(folder, describe(cfg, frame, {}), weights)
-    return folder
+    return bundle_of(folder, cfg, frame, seed)
 
 
 def substrate(picture):
