@@ -18,7 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nadir.provenance.atomic import atomic_folder, atomic_path, remove_leftovers, write_json
+from nadir.provenance.atomic import (
+    atomic_folder,
+    atomic_path,
+    remove_leftovers,
+    write_faults,
+    write_json,
+)
 from nadir.provenance.digest import json_digest
 from nadir.provenance.lease import held
 
@@ -50,7 +56,8 @@ class ResultCache:
     def work(self) -> Path:
         """The folder for checkpoints and other state that a killed run leaves to the next."""
         folder = self.folder / _WORK
-        folder.mkdir(parents=True, exist_ok=True)
+        with write_faults(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     @contextmanager
@@ -63,9 +70,11 @@ class ResultCache:
         held. The operating system frees the lock when its holder dies, however it dies; the lease
         stands in where such locks mean nothing to other machines.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / _PARTS, self.parts)
-        with (self.folder / "lock").open("w") as file:
+        with write_faults(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            slot = (self.folder / "lock").open("w")
+        with slot as file:
+            write_json(self.folder / _PARTS, self.parts)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
