@@ -19,6 +19,7 @@ from pathlib import Path
 
 from nadir import __version__
 from nadir.errors import NadirError, did_you_mean, without_secrets
+from nadir.provenance.atomic import fault_of_writing
 from nadir.provenance.compiled import separate_compiled_code
 from nadir.provenance.lease import is_follower, sole_writer
 
@@ -90,7 +91,8 @@ def main(arguments: list[str] | None = None) -> int:
         # Faults that no floor below has put into words; without a file at fault it is a bug.
         if error.filename is None or error.strerror is None:
             raise
-        return _fail(f"{os.fsdecode(error.filename)}: {error.strerror.lower()}. {_CHECK}")
+        problem, remedy = fault_of_writing(error) or (error.strerror.lower(), _CHECK)
+        return _fail(f"{os.fsdecode(error.filename)}: {problem}. {remedy}")
     except KeyboardInterrupt:
         print("nadir: interrupted", file=sys.stderr)
         return 130

@@ -57,6 +57,11 @@ def write_faults(path: str | os.PathLike[str]) -> Iterator[None]:
         raise OutputError(path, *fault) from error
 
 
+def fault_of_writing(error: OSError) -> tuple[str, str] | None:
+    """Return problem and remedy of an error that nothing but writing can meet, or None."""
+    return None if error.errno in _DENIED else _WRITE_FAULTS.get(error.errno or 0)
+
+
 def _concerns(error: OSError, path: str | os.PathLike[str]) -> bool:
     """Tell whether an error is about the folder of `path`; one that names no file may be."""
     if not isinstance(error.filename, (str, bytes)):
