@@ -236,6 +236,16 @@ def test_rules_call_verbs_that_exist():
     assert verbs <= known
 
 
+def test_commands_of_rules_name_what_they_make():
+    """By `out` the entry of the command line knows whose lease to take, whatever the flag."""
+    text = "\n".join(path.read_text() for path in tracked("rules/*.smk"))
+    for verb in set(re.findall(r"python -m nadir ([a-z-]+)", text)):
+        module = f"nadir.cli.{verb.replace('-', '_')}"
+        parts = {name for name in closure(module) if part_of(name) == "cli"} - {"nadir.cli.options"}
+        source = "\n".join(MODULES[name].read_text() for name in parts)
+        assert re.search(r'^ +add_out\(|"--out", required=True|dest="out"', source, re.M), verb
+
+
 def test_no_print_outside_the_command_line():
     for name, path in MODULES.items():
         calls = [

@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--poses", required=True, type=Path, help="table of poses, Parquet")
     parser.add_argument("--photos", required=True, type=Path, help="photo table, Parquet")
     parser.add_argument("--case", required=True, type=Path, help="facts about the case, JSON")
-    parser.add_argument("--geopackage", required=True, type=Path, help="GeoPackage to write")
+    parser.add_argument(
+        "--geopackage", dest="out", required=True, type=Path, help="GeoPackage to write"
+    )
     parser.add_argument("--geojson", required=True, type=Path, help="GeoJSON to write")
 
 
@@ -26,5 +28,5 @@ def run(options: argparse.Namespace) -> None:
     table = footprint_table(
         read_poses(options.poses), read_photos(options.photos), case, options.poses
     )
-    write_geopackage(options.geopackage, table)
+    write_geopackage(options.out, table)
     write_geojson(options.geojson, table, case)

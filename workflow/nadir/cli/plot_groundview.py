@@ -14,7 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--views", required=True, type=Path, help="manifest of generated views")
     parser.add_argument("--metrics", required=True, type=Path, help="scores, JSON")
     parser.add_argument("--frames", required=True, type=Path, help="frames of the training, npz")
-    parser.add_argument("--samples", required=True, type=Path, help="samples to draw, PNG")
+    parser.add_argument(
+        "--samples", dest="out", required=True, type=Path, help="samples to draw, PNG"
+    )
     parser.add_argument("--walk", required=True, type=Path, help="walks to draw, PNG")
     parser.add_argument("--pairing", required=True, type=Path, help="matrices to draw, PNG")
     parser.add_argument("--film", required=True, type=Path, help="film of the training, GIF")
@@ -30,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
     test = open_pairs(options.pairs).of("test")
     views = read_views(options.views, test)
     title = options.views.parent.name.replace("_", " ")
-    draw_samples(test, views, options.samples, title=title)
+    draw_samples(test, views, options.out, title=title)
     draw_walk(views, options.walk, title=title)
     draw_pairing(test, views, read_json(options.metrics)["pairing"], options.pairing, title=title)
     training_film(options.frames, options.film, title)

@@ -17,7 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--photos", required=True, type=Path, help="table of photos, Parquet")
     parser.add_argument("--case", required=True, type=Path, help="what the case is, JSON")
     parser.add_argument("--poses", required=True, type=Path, help="table of poses, Parquet")
-    parser.add_argument("--sheet", required=True, type=Path, help="contact sheet to write, PNG")
+    parser.add_argument(
+        "--sheet", dest="out", required=True, type=Path, help="contact sheet to write, PNG"
+    )
     parser.add_argument("--errors", required=True, type=Path, help="map of errors to write, PNG")
     parser.add_argument(
         "--confidence", required=True, type=Path, help="confidence against error to write, PNG"
@@ -36,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
         photos,
         aligned(read_poses(options.poses), photos, options.poses),
         read_case(options.case),
-        sheet=options.sheet,
+        sheet=options.out,
         errors=options.errors,
         confidence=options.confidence,
         each=options.each,

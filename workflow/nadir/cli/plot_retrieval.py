@@ -10,8 +10,8 @@ from nadir.retrieval.feature_store import read_features
 from nadir.retrieval.places import read_images
 from nadir.retrieval.rankings import read_rankings
 
-FIGURES = ("ranked", "misses", "embedding", "places", "weathers", "saliency", "curves")
-"""Pictures to draw, as options of the command."""
+FIGURES = ("misses", "embedding", "places", "weathers", "saliency", "curves")
+"""Pictures to draw beside the rankings, as options of the command."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metrics", required=True, type=Path, help="scores, JSON")
     parser.add_argument("--history", required=True, type=Path, help="table of epochs, Parquet")
     parser.add_argument("--model", required=True, type=Path, help="weights of the trained bundle")
+    parser.add_argument(
+        "--ranked", dest="out", required=True, type=Path, help="ranked to draw, PNG"
+    )
     for name in FIGURES:
         parser.add_argument(f"--{name}", required=True, type=Path, help=f"{name} to draw, PNG")
     add_cfg(parser)
@@ -47,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
     metrics = read_json(options.metrics)
     gallery = Gallery.of(stored.table, seed, upright)
     title = options.rankings.parent.name.replace("_", " ")
-    draw_rankings(rankings, gallery, options.ranked, title=title)
+    draw_rankings(rankings, gallery, options.out, title=title)
     draw_misses(rankings, gallery, options.misses, title=title)
     draw_embedding(stored, rankings, views, options.embedding, title)
     draw_places(rankings, read_images(options.images), options.places, title)
