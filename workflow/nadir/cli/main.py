@@ -14,14 +14,15 @@ import os
 import shlex
 import stat
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nadir import __version__
 from nadir.errors import NadirError, did_you_mean, without_secrets
-from nadir.provenance.atomic import fault_of_writing
+from nadir.provenance.atomic import fault_of_writing, remove_leftovers, write_faults
 from nadir.provenance.compiled import separate_compiled_code
-from nadir.provenance.lease import is_follower, sole_writer
+from nadir.provenance.lease import is_follower, lease_path, sole_writer
 
 _NOT_VERBS = {
     "__init__",
@@ -99,10 +100,21 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _sole_writer(options: argparse.Namespace) -> AbstractContextManager[None]:
-    """Return what keeps every other process from writing the output of a command that has one."""
+@contextmanager
+def _sole_writer(options: argparse.Namespace) -> Iterator[None]:
+    """Keep every other process from writing the output of a command that has one.
+
+    What a writer that was killed has left half-written beside it, is removed.
+    """
     out = getattr(options, "out", None)
-    return sole_writer(out) if isinstance(out, Path) else nullcontext()
+    if not isinstance(out, Path):
+        yield
+        return
+    with sole_writer(out):
+        if lease_path(out) and not is_follower():
+            with write_faults(out):
+                remove_leftovers(out)
+        yield
 
 
 def _hide_secrets(record: logging.LogRecord) -> bool:
