@@ -70,12 +70,16 @@ def substrate_of(case):
 def reference_raster(wildcards):
     """The picture of a reference: raw (by digest, whatever its time), simulated, or a mosaic."""
     if wildcards.reference != "substrate":
-        return (
-            f"results/localization/{wildcards.case}/mosaics/{wildcards.reference}.tif"
-        )
+        folder = f"results/localization/{wildcards.case}/mosaics"
+        return [f"{folder}/{wildcards.reference}.tif"]
     raw = substrate_of(wildcards.case)
     simulated = f"results/simulated/cases/{wildcards.case}/original.tiff"
-    return ancient(raw[:1]) if raw else [simulated]
+    return ancient(raw_files.watched(raw[:1])) if raw else [simulated]
+
+
+def reference_option(wildcards, input):
+    """Option that names that picture, which need not be a file that Snakemake can look at."""
+    return ["--raster", *(input.raster or substrate_of(wildcards.case)[:1])]
 
 
 def reference_digests(wildcards):

@@ -187,7 +187,7 @@ def fetched_files(wildcards):
 
 def image_files(wildcards):
     """Those that Snakemake can look at; objects of a store enter by their digests alone."""
-    return raw_files.local_only(image_paths(wildcards))
+    return raw_files.watched(image_paths(wildcards))
 
 
 def mask_paths(wildcards):
@@ -202,7 +202,7 @@ def mask_paths(wildcards):
 
 def mask_files(wildcards):
     """Those that Snakemake can look at."""
-    return raw_files.local_only(mask_paths(wildcards))
+    return raw_files.watched(mask_paths(wildcards))
 
 
 def imagery_of(wildcards):
@@ -407,19 +407,31 @@ def quality_products():
     return [*targets, *pages]
 
 
+def raw_raster_mask(wildcards):
+    """The raw raster of a scene's labels that is read as it is, or nothing."""
+    mask = scene_of(wildcards).mask
+    raw = mask and raw_files.is_local(mask.file) and not is_fetched(mask.file)
+    return [existing(mask.file)] if raw and not mask.grid else []
+
+
 def fine_mask(wildcards):
     """The fine mask as a raster: raw (by digest, whatever its time), simulated, or made: burnt, put
     together, or copied from a store."""
     world, mask = satellite_world(wildcards), scene_of(wildcards).mask
     if world:
-        return ancient(f"results/simulated/{world}/mask.tif")
+        return ancient([f"results/simulated/{world}/mask.tif"])
     if mask and is_fetched(mask.file):
-        return mask.file
-    if mask and raw_files.is_local(mask.file) and not mask.grid:
-        return ancient(existing(mask.file))
-    return (
-        f"results/{wildcards.job}/{wildcards.dataset}/scenes/{wildcards.scene}/mask.tif"
-    )
+        return [mask.file]
+    raw = raw_raster_mask(wildcards)
+    if raw:
+        return ancient(raw_files.watched(raw))
+    folder = f"results/{wildcards.job}/{wildcards.dataset}/scenes/{wildcards.scene}"
+    return [f"{folder}/mask.tif"]
+
+
+def mask_option(wildcards, input):
+    """Option that names the fine mask, which need not be a file that Snakemake can look at."""
+    return ["--mask", *(input.mask or raw_raster_mask(wildcards))]
 
 
 def raster_mask_digests(wildcards):

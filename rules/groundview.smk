@@ -58,7 +58,7 @@ rule index_photos:
     input:
         made=album_files,
         cube=album_cube,
-        ground=lambda wildcards: ancient(ground_files(wildcards)),
+        ground=lambda wildcards: ancient(raw_files.watched(ground_files(wildcards))),
     output:
         table="results/groundview/{album}/photos.parquet",
     log:
@@ -90,7 +90,7 @@ rule train_scenes:
     input:
         photos="results/groundview/{album}/photos.parquet",
         made=album_files,
-        labels=lambda wildcards: ancient(scene_labels(wildcards)),
+        labels=lambda wildcards: ancient(raw_files.watched(scene_labels(wildcards))),
     output:
         weights="results/groundview/{album}/scenes/model.safetensors",
         description="results/groundview/{album}/scenes/model.yaml",
@@ -125,7 +125,7 @@ rule filter_photos:
         photos="results/groundview/{album}/photos.parquet",
         cube=album_cube,
         scenes=scene_weights,
-        files=lambda wildcards: ancient(filter_files(wildcards)),
+        files=lambda wildcards: ancient(raw_files.watched(filter_files(wildcards))),
     output:
         table="results/groundview/{album}/filters.parquet",
     log:
@@ -213,7 +213,7 @@ rule build_pairs:
         filters="results/groundview/{album}/filters.parquet",
         made=album_files,
         cube=album_cube,
-        ground=lambda wildcards: ancient(ground_files(wildcards)),
+        ground=lambda wildcards: ancient(raw_files.watched(ground_files(wildcards))),
     output:
         manifest="results/groundview/{album}/pairs.manifest.json",
         table="results/groundview/{album}/pairs.parquet",
@@ -336,7 +336,7 @@ rule generate_path:
     input:
         weights="results/groundview/{album}/{generator}/model/model.safetensors",
         description="results/groundview/{album}/{generator}/model/model.yaml",
-        ground=lambda wildcards: ancient(ground_files(wildcards)),
+        ground=lambda wildcards: ancient(raw_files.watched(ground_files(wildcards))),
     output:
         views="results/groundview/{album}/{generator}/path.npz",
     log:
@@ -395,7 +395,7 @@ rule export_ground:
         weights="results/groundview/{album}/{generator}/model/model.safetensors",
         description="results/groundview/{album}/{generator}/model/model.yaml",
         cube=album_cube,
-        ground=lambda wildcards: ancient(ground_files(wildcards)),
+        ground=lambda wildcards: ancient(raw_files.watched(ground_files(wildcards))),
     output:
         list="results/groundview/{album}/{generator}/ground/ground.json",
     log:
@@ -427,7 +427,7 @@ rule evaluate_groundview:
         views="results/groundview/{album}/{generator}/views.manifest.json",
         judge="results/groundview/{album}/judge/model.safetensors",
         description="results/groundview/{album}/judge/model.yaml",
-        weights=lambda wildcards: ancient(scored_weights(wildcards)),
+        weights=lambda wildcards: ancient(raw_files.watched(scored_weights(wildcards))),
     output:
         metrics="results/groundview/{album}/{generator}/metrics.json",
     log:

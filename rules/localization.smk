@@ -30,7 +30,7 @@ rule simulate_case:
 
 rule check_case:
     input:
-        raw=lambda wildcards: ancient(case_files(wildcards)),
+        raw=lambda wildcards: ancient(raw_files.watched(case_files(wildcards))),
         truth=case_truth,
     output:
         case="results/localization/{case}/case.json",
@@ -102,12 +102,13 @@ rule index_reference:
         mem_mb=4000,
         runtime=240,
     params:
+        raster=reference_option,
         raw=reference_digests,
         code=code_of("index-reference"),
     message:
         "Indexing {wildcards.reference} of {wildcards.case} for the search"
     shell:
-        "python -m nadir index-reference --raster {input.raster:q} --out {output:q} "
+        "python -m nadir index-reference {params.raster:q} --out {output:q} "
         "--raw {params.raw:q} >{log:q} 2>&1"
 
 
@@ -250,7 +251,7 @@ rule train_regression:
         case="results/localization/{case}/case.json",
         photos="results/localization/{case}/photos.parquet",
         pretrained=lambda wildcards: ancient(
-            raw_files.local_only(encoder_weights(wildcards))
+            raw_files.watched(encoder_weights(wildcards))
         ),
     output:
         weights="results/localization/{case}/{trial}/model/model.safetensors",

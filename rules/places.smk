@@ -54,7 +54,13 @@ def case_substrate(wildcards):
 def case_ground(wildcards):
     """The same as an input: a raw one counts by its digest, whatever its time."""
     case, paths = PLACES[wildcards.places].case, case_substrate(wildcards)
-    return ancient(paths) if case and substrate_of(case) else paths
+    raw = case and substrate_of(case)
+    return ancient(raw_files.watched(paths)) if raw else paths
+
+
+def ground_option(wildcards, input):
+    """Option that names the same, which need not be a file that Snakemake can look at."""
+    return ["--substrate", *(input.substrate or case_substrate(wildcards))]
 
 
 def case_photos(wildcards):

@@ -67,7 +67,7 @@ rule train_retrieval:
     input:
         images="results/retrieval/{places}/images.parquet",
         pretrained=lambda wildcards: ancient(
-            raw_files.local_only(network_weights(wildcards))
+            raw_files.watched(network_weights(wildcards))
         ),
     output:
         weights="results/retrieval/{places}/{network}/model/model.safetensors",
@@ -286,7 +286,7 @@ rule pack_answer:
     input:
         rankings="results/retrieval/{places}/{network}/rankings.parquet",
         images="results/retrieval/{places}/images.parquet",
-        queries=lambda wildcards: ancient(asked_queries(wildcards)),
+        queries=lambda wildcards: ancient(raw_files.watched(asked_queries(wildcards))),
     output:
         "results/retrieval/{places}/{network}/submission.zip",
     log:
@@ -335,13 +335,14 @@ rule propose_places:
         runtime=20,
     params:
         cfg=lambda wildcards: text_of(views=PLACES[wildcards.places].views),
+        ground=ground_option,
         raw=substrate_digests,
         code=code_of("propose-places"),
     message:
         "Proposing places on the substrate of {wildcards.places} with {wildcards.network}"
     shell:
         "python -m nadir propose-places --rankings {input.rankings:q} --images {input.images:q} "
-        "--substrate {input.substrate:q} --out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"
+        "{params.ground:q} --out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"
 
 
 rule export_gallery:

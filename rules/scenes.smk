@@ -168,12 +168,13 @@ rule align_labels:
             labels=dataset_of(wildcards).labels,
             cube=dataset_of(wildcards).cube,
         ),
+        mask=mask_option,
         raw=raster_mask_digests,
         code=code_of("align-labels"),
     message:
         "Aligning the fine mask of scene {wildcards.scene} to its cube"
     shell:
-        "python -m nadir align-labels --mask {input.mask:q} --cube {input.cube:q} "
+        "python -m nadir align-labels {params.mask:q} --cube {input.cube:q} "
         "--raw {params.raw:q} --out {output:q} --cfg {params.cfg:q} "
         "--threads {threads} >{log:q} 2>&1"
 
@@ -209,7 +210,7 @@ rule index_tiles:
 rule split_tiles:
     input:
         tiles=lambda wildcards: scene_paths(wildcards, "tiles.parquet", "learn"),
-        file=lambda wildcards: ancient(raw_files.local_only(split_file(wildcards))),
+        file=lambda wildcards: ancient(raw_files.watched(split_file(wildcards))),
     output:
         "results/{job}/{dataset}/split.parquet",
     log:

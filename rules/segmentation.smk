@@ -7,7 +7,7 @@ rule train_model:
         statistics="results/{job}/{dataset}/statistics.json",
         outlines=outlines_of,
         pretrained=lambda wildcards: ancient(
-            raw_files.local_only(pretrained_files(wildcards))
+            raw_files.watched(pretrained_files(wildcards))
         ),
     output:
         weights="results/{job}/{dataset}/{experiment}/model/model.safetensors",
@@ -56,7 +56,7 @@ rule find_rate:
         split="results/{job}/{dataset}/split.parquet",
         statistics="results/{job}/{dataset}/statistics.json",
         pretrained=lambda wildcards: ancient(
-            raw_files.local_only(pretrained_files(wildcards))
+            raw_files.watched(pretrained_files(wildcards))
         ),
     output:
         picture="results/{job}/{dataset}/{experiment}/rate.png",

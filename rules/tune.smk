@@ -8,7 +8,7 @@ rule search_parameters:
         statistics="results/{job}/{dataset}/statistics.json",
         outlines=searched_outlines,
         pretrained=lambda wildcards: ancient(
-            raw_files.local_only(searched_weights(wildcards))
+            raw_files.watched(searched_weights(wildcards))
         ),
     output:
         "results/{job}/{dataset}/searches/{search}/workers/{worker}.json",

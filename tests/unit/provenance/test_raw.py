@@ -10,8 +10,8 @@ from nadir.provenance.raw import (
     existing,
     forget_objects,
     is_local,
-    local_only,
     objects_beside,
+    watched,
     with_sidecars,
 )
 
@@ -31,11 +31,25 @@ def test_files_of_this_machine(tmp_path, monkeypatch):
 
 
 def test_paths_and_addresses_part():
-    assert local_only(["a.tif", "s3://data/a.tif"]) == ["a.tif"]
+    assert watched(["a.tif", "s3://data/a.tif"]) == ["a.tif"]
     assert is_local("a.tif") and not is_local("s3://data/a.tif") and not is_local(None)
     assert existing("s3://data/a.tif") == "s3://data/a.tif"
     with pytest.raises(InputError, match=r"s3://data/a.tif: .*nadir download"):
         existing("s3:/data/a.tif")  # what `pathlib` makes of an address
+
+
+def test_names_that_snakemake_would_fill_in_are_not_watched():
+    """Its own expressions are the truth: what they find in a path is replaced in it."""
+    snakemake_io = pytest.importorskip("snakemake.io")
+    pathvars = pytest.importorskip("snakemake.pathvars")
+    patterns = (snakemake_io.WILDCARD_REGEX, pathvars.PATHVAR_REGEX)
+    names = ["{scene}", "a{ b.c }", "{x,[a-z]{2,3}}", "{x,\n}", "<results>", "{0}", "{п}"]
+    names += ["{", "{}", "{a b}", "{-}", "}{", "<", "<A>", "< a>", "{{", "a{,}", "{a-b}", "{a, {}"]
+    for name in names:
+        taken = any(pattern.search(name) for pattern in patterns)
+        assert not (taken and watched([name])), name
+    assert watched(["{a b}", "<A>", "}{", "{}"]) == ["{a b}", "<A>", "}{", "{}"]
+    assert watched(["{scene}/a.tif", "<results>.tif"]) == []
 
 
 def test_one_request_finds_an_object_and_what_stands_beside_it(store):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
@@ -28,6 +29,9 @@ from nadir.provenance.objects import (
 
 SIDECARS = (".aux.xml", ".json", ".tfw", ".wld", ".ovr", ".msk", ".cpg")
 """Endings of files that readers heed beside a raster or a table: georeference, tags, STAC items."""
+
+_PATTERN = re.compile(r"\{\s*[.\w]+\s*(,.*)?\}|<[a-z][a-z0-9_]*>", re.S)
+"""What Snakemake fills in wherever it meets it in a path; it knows no way to quote it."""
 
 _AT_ONCE = 16  # requests in flight
 _KNOWN: dict[str, ObjectInfo] = {}  # what was seen on the way, sidecars above all
@@ -57,9 +61,14 @@ def is_local(path: str | None) -> bool:
     return bool(path) and not is_object(str(path))
 
 
-def local_only(paths: Iterable[str]) -> list[str]:
-    """Return the files of this machine: addresses are no inputs that Snakemake could look at."""
-    return [path for path in paths if not is_object(path)]
+def watched(paths: Iterable[str]) -> list[str]:
+    """Return the files that Snakemake can look at, the inputs of a rule.
+
+    It cannot look at objects of a store, nor at files of this machine in whose names it would
+    fill in wildcards (`{scene}`) or variables of paths (`<results>`). Those enter by their digests
+    alone, which is enough: no raw file counts by its time.
+    """
+    return [path for path in paths if not is_object(path) and not _PATTERN.search(path)]
 
 
 def with_sidecars(paths: Sequence[str]) -> list[str]:
