@@ -29,8 +29,8 @@ class Blow:
         call: Dotted name of the function in whose call.
         holding: Text that one of its arguments holds.
         number: The first such call is 1.
-        when: `before` it, `after` it, or `within`: after it, and half of the file named by its
-            second argument is cut off again.
+        when: `before` it, `after` it, or `within`: after it, and half of the file that it wrote,
+            the last path among its arguments, is cut off again.
     """
 
     call: str
@@ -99,7 +99,8 @@ def _killed(blow: Blow, words: list[str], log: str) -> None:
         if blow.when != "before":
             plain(*given, **named)
         if blow.when == "within":
-            os.truncate(given[1], os.path.getsize(given[1]) // 2)
+            written = [path for path in given if isinstance(path, (str, os.PathLike))][-1]
+            os.truncate(written, os.path.getsize(written) // 2)
         os.kill(os.getpid(), signal.SIGKILL)
         return None
 

@@ -22,8 +22,8 @@ _STORE = {
     "before the new store comes": Blow(_RENAME, "cube.zarr", 2),
     "after the new store came": Blow(_RENAME, "cube.zarr", 2, "after"),
     "while the old store is removed": Blow("shutil.rmtree", "cube.zarr"),
-    "half a manifest": Blow("pathlib.Path.write_bytes", "cube.manifest.json", when="before"),
-    "before the manifest is synced": Blow("os.fsync", number=2),
+    "half a manifest": Blow("pathlib.Path.write_bytes", "cube.manifest.json", when="within"),
+    "before the manifest is synced": Blow("os.fsync", number=3),
     "before the manifest comes": Blow(_REPLACE, "cube.manifest.json"),
     "after the manifest came": Blow(_REPLACE, "cube.manifest.json", when="after"),
 }
