@@ -7,9 +7,11 @@ PYTHON ?= python3.11
 CORES ?= all
 # Processes of the test runner.
 WORKERS ?= 2
-# More options, such as: make SNAKEMAKE_ARGS=-n, make test PYTEST_ARGS="-k atomic".
+# More options, such as: make SNAKEMAKE_ARGS=-n, make test PYTEST_ARGS="-k atomic",
+# make bench BENCH_ARGS="--rows align cube".
 SNAKEMAKE_ARGS ?=
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -36,10 +38,11 @@ endif
 ENVIRONMENT := .venv/.installed
 LOCKED := .venv/.locked
 PLUGINS := .venv/plugins/.installed
+PEERS := .venv/peers/.installed
 LOCKS := requirements/requirements.lock requirements/uv.lock
 SMK := Snakefile workflow/Snakefile $(wildcard rules/*.smk)
 
-.PHONY: all environment run report results plugins test test-all lint format lock schema hooks clean help
+.PHONY: all environment run report results plugins test test-all bench bench-gpu peers lint format lock schema hooks clean help
 
 all: run report results ## run the default configuration, then say where the results are
 
@@ -87,6 +90,20 @@ test: $(ENVIRONMENT) $(PLUGINS) ## run the tests
 
 test-all: $(ENVIRONMENT) $(PLUGINS) ## run the tests, the slow ones included
 	python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+bench: $(ENVIRONMENT) ## speed side by side with what people would use instead, 20 minutes on 2 cores
+	python benchmarks/bench.py $(BENCH_ARGS)
+
+bench-gpu: $(ENVIRONMENT) ## the part of it that uses a GPU
+	python benchmarks/bench.py --device cuda $(BENCH_ARGS)
+
+# Some of the peers want older packages than the lock has: an environment of their own.
+peers: $(PEERS) ## the peers that `make bench` skips where they are not there
+
+$(PEERS): requirements/bench.in | $(ENVIRONMENT)
+	.venv/bin/uv venv --quiet --clear --python .venv/bin/python $(@D)
+	.venv/bin/uv pip install --quiet --python $(@D)/bin/python -r $<
+	@touch $@
 
 lint: $(ENVIRONMENT) ## check style, types and the workflow
 	ruff check .

@@ -19,6 +19,7 @@ import os
 import platform
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
@@ -78,6 +79,8 @@ def main() -> int:
             status = max(status, 2 if isinstance(error, AssertionError) else 1)
             continue
         if outcomes:
+            if options.scale != 1:
+                row = replace(row, title=f"{row.title} (sides or counts x {options.scale:g})")
             keep(path, tables.lines_of(row, outcomes), options)
     log.info("done in %.0f s; the table is %s", time.monotonic() - begin, path.with_suffix(".md"))
     print(tables.to_markdown(read(path)), end="")

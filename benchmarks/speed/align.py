@@ -24,7 +24,7 @@ def row(device: str) -> Row:
     """Return the row."""
     return Row(
         "align",
-        f"align: a mask of {_SIDE * FINER} x {_SIDE * FINER} pixels on an image {FINER} times coarser",
+        f"align: a mask of {_SIDE * FINER} x {_SIDE * FINER} pixels, {FINER} times finer",
         [
             Contestant(_BOTH, _nadir, ours=True),
             Contestant("decoding alone", _decode),

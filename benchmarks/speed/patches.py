@@ -44,7 +44,7 @@ def row(device: str) -> Row:
     ]
     return Row(
         "patches",
-        f"patches: {_COUNT} random ones of {_PATCH} x {_PATCH} x {len(BANDS)} x 2 dates with labels",
+        f"patches: {_COUNT} random ones, {_PATCH} x {_PATCH} x {len(BANDS)} x 2 dates with labels",
         host if device == "cpu" else [*host[:4], *gpu],
         asked if device == "cpu" else [*asked[:2], Claim(_GPU_RESIDENT, _GPU_DISK, "faster", 20)],
         prepare,

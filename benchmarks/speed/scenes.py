@@ -1,4 +1,4 @@
-"""A scene with cube, labels and GeoTIFFs of the same values, and models of random weights for it."""
+"""A scene as cube, labels and GeoTIFFs of the same values, and models of random weights."""
 
 from __future__ import annotations
 

@@ -115,12 +115,12 @@ def _recipe(device: str) -> tuple[Any, Any]:
     """Return model and training: nadir's recipe, or a ResNet50 U-Net on whole tiles for a GPU."""
     from nadir.config.experiments import TrainConfig
     from nadir.config.networks import UNet, UNetScratch
-    from nadir.config.recipes import LANDCOVER_RECIPES
+    from nadir.config.recipes import RECIPES
 
     if device == "cuda":
         crops = {"dihedral": "random", "crops": 32 * _steps(device), "crop": 300}
         return UNet(), TrainConfig.model_validate({"batch_size": 32, "augment": crops})
-    recipe = LANDCOVER_RECIPES["nadir_landcover"]
+    recipe = RECIPES["nadir_landcover"]
     augment = {**recipe["train"]["augment"], "crops": 8 * _steps(device)}
     model = UNetScratch.model_validate(recipe["model"])
     return model, TrainConfig.model_validate({**recipe["train"], "ema": None, "augment": augment})

@@ -18,6 +18,7 @@ COLUMNS = {
     "seconds": "seconds",
     "cpu": "CPU s",
     "ratio": "ratio",
+    "cpu_ratio": "ratio of CPU s",
     "asked": "asked",
     "reached": "reached",
     "memory": "peak RSS, MiB",
@@ -36,6 +37,7 @@ class Line:
         seconds: Median over rounds; NaN where it did not run.
         cpu: Median processor seconds.
         ratio: As asked: how many times as long as nadir it takes, or nadir as it.
+        cpu_ratio: The same of processor seconds: what is left of it on a busy machine.
         asked: Such as `≥ 6 times as long as nadir`; empty where nothing is.
         reached: `yes`, `no`, or empty.
         memory: Peak resident memory in MiB; NaN where it is not told.
@@ -48,6 +50,7 @@ class Line:
     seconds: float
     cpu: float
     ratio: float
+    cpu_ratio: float
     asked: str
     reached: str
     memory: float
@@ -61,25 +64,39 @@ def paired_ratio(above: Sequence[float], below: Sequence[float]) -> float:
     return statistics.median(pairs) if pairs else math.nan
 
 
-def judge(claim: Claim, ours: Outcome, theirs: Outcome | None) -> tuple[float, str, float]:
-    """Return ratio, what is asked in words, and how many times over that is reached."""
-    bound = claim.bound
+@dataclass(frozen=True)
+class Verdict:
+    """What came of a claim; see `Line` for `ratio`, `cpu_ratio`, `asked` and `margin`."""
+
+    ratio: float = math.nan
+    cpu_ratio: float = math.nan
+    asked: str = ""
+    margin: float = math.nan
+
+
+def judge(claim: Claim, ours: Outcome, theirs: Outcome | None) -> Verdict:
+    """Return what came of a claim.
+
+    Raises:
+        ValueError: When it needs another contestant, and there is none.
+    """
+    bound, nan = claim.bound, math.nan
     if claim.kind == "seconds":
-        took = statistics.median(ours.rounds)
-        return math.nan, f"≤ {bound:g} s", bound / took
+        return Verdict(nan, nan, f"≤ {bound:g} s", bound / statistics.median(ours.rounds))
     if theirs is None:
         raise ValueError(f"{claim.ours}: against whom?")
+    if claim.kind == "memory":
+        ratio = ours.memory / theirs.memory if theirs.memory else nan
+        return Verdict(ratio, nan, f"memory of {claim.ours} ≤ {bound:g} times this", bound / ratio)
     if claim.kind == "faster":
         ratio = paired_ratio(theirs.rounds, ours.rounds)
-        return ratio, f"≥ {bound:g} times as long as {claim.ours}", ratio / bound
-    if claim.kind == "memory":
-        ratio = ours.memory / theirs.memory if theirs.memory else math.nan
-        return ratio, f"memory of {claim.ours} ≤ {bound:g} times this", bound / ratio
+        words = f"≥ {bound:g} times as long as {claim.ours}"
+        return Verdict(ratio, paired_ratio(theirs.cpu, ours.cpu), words, ratio / bound)
     ratio = paired_ratio(ours.rounds, theirs.rounds) / claim.parts
     words = f"{claim.ours} ≤ {bound:g} times this"
     if claim.kind == "each":
         words += f" for {claim.parts:g} times the work"
-    return ratio, words, bound / ratio
+    return Verdict(ratio, paired_ratio(ours.cpu, theirs.cpu) / claim.parts, words, bound / ratio)
 
 
 def lines_of(row: Row, outcomes: Sequence[Outcome]) -> list[Line]:
@@ -90,25 +107,26 @@ def lines_of(row: Row, outcomes: Sequence[Outcome]) -> list[Line]:
         mine = [c for c in row.claims if (c.theirs or c.ours) == outcome.name]
         mine = [c for c in mine if not outcome.skipped and not by_name[c.ours].skipped]
         judged = [judge(c, by_name[c.ours], by_name.get(c.theirs)) for c in mine]
-        for number, (ratio, asked, margin) in enumerate(judged or [(math.nan, "", math.nan)]):
-            found.append(_line(row, outcome, number == 0, ratio, asked, margin))
+        for number, verdict in enumerate(judged or [Verdict()]):
+            found.append(_line(row, outcome, number == 0, verdict))
     return found
 
 
-def _line(row: Row, outcome: Outcome, first: bool, ratio: float, asked: str, margin: float) -> Line:
+def _line(row: Row, outcome: Outcome, first: bool, verdict: Verdict) -> Line:
     ran = bool(outcome.rounds) and not outcome.skipped
-    reached = "" if math.isnan(margin) else ("yes" if margin >= 1 else "no")
+    reached = "" if math.isnan(verdict.margin) else ("yes" if verdict.margin >= 1 else "no")
     return Line(
         row.title,
         outcome.name,
         statistics.median(outcome.rounds) if ran else math.nan,
         statistics.median(outcome.cpu) if ran else math.nan,
-        ratio,
-        asked,
+        verdict.ratio,
+        verdict.cpu_ratio,
+        verdict.asked,
         reached,
         outcome.memory if ran and outcome.memory else math.nan,
         (f"skipped: {outcome.skipped}" if outcome.skipped else outcome.note) if first else "",
-        margin,
+        verdict.margin,
     )
 
 
@@ -149,6 +167,7 @@ def to_markdown(lines: Sequence[Line]) -> str:
             "seconds": _short(line.seconds),
             "cpu": _short(line.cpu),
             "ratio": _short(line.ratio),
+            "cpu_ratio": _short(line.cpu_ratio),
             "asked": line.asked,
             "reached": line.reached,
             "memory": "" if math.isnan(line.memory) else f"{line.memory:.0f}",

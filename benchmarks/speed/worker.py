@@ -2,7 +2,7 @@
 
     python -m speed.worker TASK.json
 
-Runs in the environment of nadir or in that of the peers: imports nothing but what a contestant does.
+Runs in the environment of nadir or of the peers: imports nothing but what a contestant does.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def run(chosen: list[Contestant], case: Case, results: Path | None) -> dict[str,
                 seconds[name].append(took)
                 cpu[name].append(spent)
     memory = peak_memory() if len(chosen) == 1 else 0.0
-    for name, (one, task) in tasks.items():
+    for name, (_, task) in tasks.items():
         if results is not None:
             keep(results / f"{slug(name)}.npz", task.probe() if task.probe else given[name])
     return {
