@@ -70,11 +70,14 @@ class Task:
         work: What is timed; what it returns is kept for the comparison.
         probe: Called once after the timed runs: what to compare instead of what `work` returns.
         note: What the table says of it.
+        told: What `work` returns -> the seconds that count instead of those that passed, such as of
+            a whole training of which a part was run; and a further note.
     """
 
     work: Callable[[], Any]
     probe: Callable[[], Any] | None = None
     note: str = ""
+    told: Callable[[Any], tuple[float, str]] | None = None
 
 
 @dataclass(frozen=True)

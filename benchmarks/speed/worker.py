@@ -39,6 +39,7 @@ def run(chosen: list[Contestant], case: Case, results: Path | None) -> dict[str,
     """Run contestants in turn; return what each took."""
     tasks = {one.name: (one, one.start(case)) for one in chosen}
     given: dict[str, Any] = {}
+    notes = {name: task.note for name, (_, task) in tasks.items()}
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     cpu: dict[str, list[float]] = {name: [] for name in tasks}
     for name, (one, task) in tasks.items():
@@ -48,6 +49,8 @@ def run(chosen: list[Contestant], case: Case, results: Path | None) -> dict[str,
         for name, (one, task) in tasks.items():
             if turn < one.times:
                 given[name], took, spent = timed(task)
+                if task.told is not None:
+                    took, notes[name] = task.told(given[name])
                 seconds[name].append(took)
                 cpu[name].append(spent)
     memory = peak_memory() if len(chosen) == 1 else 0.0
@@ -59,9 +62,9 @@ def run(chosen: list[Contestant], case: Case, results: Path | None) -> dict[str,
             "seconds": statistics.median(seconds[name]),
             "cpu": statistics.median(cpu[name]),
             "memory": memory,
-            "note": task.note,
+            "note": notes[name],
         }
-        for name, (_, task) in tasks.items()
+        for name in tasks
     }
 
 
