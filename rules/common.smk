@@ -29,6 +29,7 @@ from nadir.learn.devices import check_device
 from nadir.provenance import raw as raw_files
 from nadir.provenance.code import code_fingerprint
 from nadir.provenance.digest import sha
+from nadir.provenance.times import end_the_future
 from nadir.report.failures import describe_failures
 
 try:
@@ -37,6 +38,9 @@ except NadirError as error:
     raise WorkflowError(str(error))
 
 prepare_environment(PACKAGE, CONFIG.compute)
+
+if workflow.is_main_process and not workflow.dryrun:
+    end_the_future("results")
 
 JOB_NAMES = [name for name in SEGMENTATION_JOBS if CONFIG.job(name).datasets]
 FORESTS = sorted(

@@ -1,4 +1,6 @@
 import json
+import os
+import time
 
 import pytest
 
@@ -50,6 +52,14 @@ def test_names_that_snakemake_would_fill_in_are_not_watched():
         assert not (taken and watched([name])), name
     assert watched(["{a b}", "<A>", "}{", "{}"]) == ["{a b}", "<A>", "}{", "{}"]
     assert watched(["{scene}/a.tif", "<results>.tif"]) == []
+
+
+def test_files_of_the_future_are_not_watched(tmp_path):
+    path = tmp_path / "a.tif"
+    path.touch()
+    assert watched([str(path)]) == [str(path)]
+    os.utime(path, (time.time() + 3600,) * 2)
+    assert watched([str(path)]) == []
 
 
 def test_one_request_finds_an_object_and_what_stands_beside_it(store):

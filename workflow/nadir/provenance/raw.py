@@ -26,6 +26,7 @@ from nadir.provenance.objects import (
     parent_of,
     stat_object,
 )
+from nadir.provenance.times import is_of_the_future
 
 SIDECARS = (".aux.xml", ".json", ".tfw", ".wld", ".ovr", ".msk", ".cpg")
 """Endings of files that readers heed beside a raster or a table: georeference, tags, STAC items."""
@@ -65,10 +66,12 @@ def watched(paths: Iterable[str]) -> list[str]:
     """Return the files that Snakemake can look at, the inputs of a rule.
 
     It cannot look at objects of a store, nor at files of this machine in whose names it would
-    fill in wildcards (`{scene}`) or variables of paths (`<results>`). Those enter by their digests
-    alone, which is enough: no raw file counts by its time.
+    fill in wildcards (`{scene}`) or variables of paths (`<results>`); and it refuses every output
+    of files of the future, as cameras and copies between machines make them. Those enter by their
+    digests alone, which is enough: no raw file counts by its time.
     """
-    return [path for path in paths if not is_object(path) and not _PATTERN.search(path)]
+    local = [path for path in paths if not is_object(path) and not _PATTERN.search(path)]
+    return [path for path in local if not is_of_the_future(path)]
 
 
 def with_sidecars(paths: Sequence[str]) -> list[str]:

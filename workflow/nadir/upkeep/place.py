@@ -159,7 +159,7 @@ def check_clock(folder: Path, workdir: Path) -> Iterator[Check]:
     newest = _newest([workdir / ".snakemake" / "metadata", folder])
     if newest > now + 60:
         text = f"files there are {_span(newest - now)} ahead of this machine: was it set back?"
-        yield Check("clock", "warn", text, f"{remedy} `snakemake --touch` mends the times.")
+        yield Check("clock", "warn", text, f"{remedy} The next run mends the times of results.")
         return
     yield Check("clock", "ok", f"agrees with the disk to {max(ahead, 0.01):.2g} s")
 
