@@ -1,11 +1,17 @@
 """Kills whole runs of the graph (SIGKILL) at random moments, and compares what comes out.
 
-    python tests/faults/graph_kills.py --kills 100
+    python tests/faults/graph_kills.py --kills 100 --folder kills
     python tests/faults/graph_kills.py --kills 5 --tiny
 
-The configuration is run once without a fault, then again and again: each time all processes of the
-run are killed after a random time, and the run is started once more as docs/rebuild.md says. A run
-that ends between two kills is compared, and begun anew. At last one goes to its end.
+The configuration is run once without a fault, then once more with faults: again and again all
+processes of the run are killed at a random moment, and the run is started as docs/rebuild.md says.
+Moments are spread over the whole graph: each start is given a random number of jobs to finish (on
+average the jobs that are left, divided by the kills that are left; or none), and then a random
+time, so that it costs one run and so many starts. A run that ends between two kills is compared,
+and begun anew. At last one goes to its end.
+
+With `--folder`, the uninterrupted run stays there and serves the next call, as long as workflow and
+configuration are the same.
 
 Prints figures as JSON; the exit code is 1 when a product differs from the uninterrupted run's in a
 single byte, is lacking, or came on top, or when a run failed.
@@ -33,13 +39,16 @@ sys.path.insert(0, str(ROOT / "tests" / "rules"))
 from raw import BANDS, CLASSES, write_scene  # noqa: E402
 
 PARTS = ("Snakefile", "rules", "workflow", "envs", "config.yaml", "profiles/default")
+UNWANTED = shutil.ignore_patterns("results", ".snakemake", "__pycache__", ".*_cache")
 MARK = "NADIR_FAULTS_RUN"
 """Variable by which all processes of a run are known, whatever group they are in."""
 KEPT_STATE = {".cache", "logs", "benchmarks", "tensorboard"}
 """Folders of results that are no products, or tell of times."""
 WITH_TIMES = {"card.json", "history.parquet"}
-PATIENCE = 5
-"""Kills in a row without a finished job, after which runs get more time."""
+PATIENCE = 3
+"""Kills in a row without a finished job, after which a run is given the time to finish one."""
+LOOK = 0.1
+"""Seconds between two looks at how many jobs have finished."""
 
 
 class Run:
@@ -51,8 +60,8 @@ class Run:
             source, copy = ROOT / part, folder / part
             copy.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
-                unwanted = shutil.ignore_patterns("results", ".snakemake")
-                shutil.copytree(source, copy, ignore=unwanted)
+                shutil.rmtree(copy, ignore_errors=True)
+                shutil.copytree(source, copy, ignore=UNWANTED)
             else:
                 shutil.copy(source, copy)
         (folder / "config.yaml").write_text(config)
@@ -123,12 +132,31 @@ class Run:
         """Return how many jobs have finished so far: Snakemake measures those."""
         return len(list((self.folder / "results/benchmarks").rglob("*.tsv")))
 
+    def wait_for_jobs(self, number):
+        """Return the exit code, or None when so many jobs have finished before the run has."""
+        while (code := self.process.poll()) is None and self.jobs_done() < number:
+            time.sleep(LOOK)
+        return code if code is None else self.wait()
+
     def begin_anew(self):
         for name in ("results", ".snakemake"):
             shutil.rmtree(self.folder / name)
 
+    def digest(self):
+        """Return a digest of all that decides what a run makes."""
+        found = hashlib.sha256()
+        for path in sorted(path for part in PARTS for path in files_of(self.folder / part)):
+            found.update(f"{path.relative_to(self.folder)}\0".encode() + path.read_bytes())
+        return found.hexdigest()
+
     def tail(self):
         return (self.folder / "run.log").read_text(errors="replace")[-3000:]
+
+
+def files_of(path):
+    """Return the file, or the files of a folder, compiled ones left out."""
+    found = path.rglob("*") if path.is_dir() else [path]
+    return [file for file in found if file.is_file() and "__pycache__" not in file.parts]
 
 
 def products(folder):
@@ -166,6 +194,49 @@ def tiny_config(folder):
     return yaml.safe_dump({"landcover": job, "compute": {"device": "cpu"}})
 
 
+def uninterrupted(folder, config, cores):
+    """Run without a fault, or find such a run; return it, its seconds, and those of a no-op."""
+    known = folder / "sound.json"
+    if known.exists():
+        digest, whole = json.loads(known.read_text())
+        sound = Run(folder / "sound", config, cores)
+        if sound.digest() != digest:
+            known.unlink()
+    if not known.exists():
+        shutil.rmtree(folder / "sound", ignore_errors=True)
+        sound = Run(folder / "sound", config, cores)
+        begun = time.monotonic()
+        sound.start()
+        if sound.wait() != 0:
+            raise RuntimeError(f"the uninterrupted run failed:\n{sound.tail()}")
+        whole = time.monotonic() - begun
+        known.write_text(json.dumps([sound.digest(), whole]))
+    expected = products(sound.folder)
+    begun = time.monotonic()
+    sound.start()
+    if sound.wait() != 0 or differences(expected, products(sound.folder)):
+        raise RuntimeError(f"a second run is no no-op:\n{sound.tail()}")
+    return sound, whole, time.monotonic() - begun
+
+
+def until_its_moment(run, rng, goal, still, idle, pause):
+    """Wait for the moment at which a run is killed; return its exit code when it ends before.
+
+    Args:
+        run: The run, just started.
+        rng: Where chance comes from.
+        goal: How many jobs a run finishes between two kills, on average.
+        still: How many times in a row it was killed before a job had finished.
+        idle: Seconds in which the graph is drawn.
+        pause: Mean seconds from one finished job to the next.
+    """
+    number = max(int(rng.uniform(0, 2 * goal)), int(still >= PATIENCE))
+    code = run.wait_for_jobs(run.jobs_done() + number) if number else None
+    if code is None and not number:  # some are killed while they draw the graph
+        code = run.wait(float(rng.uniform(0.3, 1)) * idle)
+    return run.wait(float(rng.exponential(pause))) if code is None else code
+
+
 def run(folder, options):
     """Run without a fault and with faults; return figures."""
     if options.tiny:
@@ -173,36 +244,26 @@ def run(folder, options):
     else:
         config = Path(options.config).read_text()
     rng = np.random.default_rng([options.seed, 8])
-    begun = time.monotonic()
-    sound = Run(folder / "sound", config, options.cores)
-    sound.start()
-    if sound.wait() != 0:
-        raise RuntimeError(f"the uninterrupted run failed:\n{sound.tail()}")
-    whole = time.monotonic() - begun
+    sound, whole, idle = uninterrupted(folder, config, options.cores)
     jobs, expected = sound.jobs_done(), products(sound.folder)
-    begun = time.monotonic()
-    sound.start()
-    if sound.wait() != 0 or differences(expected, products(sound.folder)):
-        raise RuntimeError(f"a second run is no no-op:\n{sound.tail()}")
-    idle = time.monotonic() - begun
 
+    begun = time.monotonic()
+    shutil.rmtree(folder / "hurt", ignore_errors=True)
     hurt = Run(folder / "hurt", config, options.cores)
-    mean = whole / options.kills if options.every is None else options.every
+    pause = options.every or whole / jobs
     kills = rounds = processes = still = failed = 0
     different, moments = {}, []
     while kills < options.kills:
         before = hurt.jobs_done()
         hurt.start()
-        # Some are killed while they draw the graph, most at work.
-        code = hurt.wait(float(rng.uniform(0.3, 1) * idle + rng.exponential(mean)))
+        goal = max(jobs - before, 0) / (options.kills - kills + 1)
+        code = until_its_moment(hurt, rng, goal, still, idle, pause)
         if code is None:
             processes += hurt.kill()
             kills += 1
-            done = hurt.jobs_done()
-            moments.append(done)
-            still = 0 if done > before else still + 1
-            if still >= PATIENCE:  # a step that does not fit between two kills
-                mean, still = 1.5 * mean, 0
+            moments.append(hurt.jobs_done())
+            still = 0 if moments[-1] > before else still + 1
+            sys.stderr.write(f"kill {kills}: {moments[-1]} of {jobs} jobs done\n")
             continue
         if code:
             failed += 1
@@ -231,7 +292,7 @@ def run(folder, options):
         "half_written_left": len(leftovers),
         "seconds_uninterrupted": round(whole, 1),
         "seconds_of_a_no_op": round(idle, 1),
-        "seconds_between_kills_at_work": round(mean, 1),
+        "seconds_with_kills": round(time.monotonic() - begun, 1),
     }
 
 
@@ -241,7 +302,7 @@ def main():
     parser.add_argument("--config", default=str(ROOT / "config.yaml"), help="by default: all jobs")
     parser.add_argument("--tiny", action="store_true", help="a configuration that takes seconds")
     parser.add_argument("--cores", type=int, default=os.cpu_count())
-    parser.add_argument("--every", type=float, help="mean seconds of work between two kills")
+    parser.add_argument("--every", type=float, help="mean seconds from the last job to a kill")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="where to work; by default one for the time")
     options = parser.parse_args()
