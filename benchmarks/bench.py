@@ -4,6 +4,7 @@
     python benchmarks/bench.py --rows align cube     # some of them; the others' lines stay
     python benchmarks/bench.py --device cuda         # the rows that use a GPU: `make bench-gpu`
     python benchmarks/bench.py --show                # the table of the last run as Markdown
+    python benchmarks/bench.py --page docs/speed.md  # the same, into the page
 
 Contestants run in turn, round after round, each in a process of its own; what is not installed is
 skipped by name. Peers that need another environment than nadir's are run with `--peers PYTHON`
@@ -50,6 +51,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks/speed"))
     parser.add_argument("--work", type=Path, help="folder of the inputs; by default OUT/work")
     parser.add_argument("--show", action="store_true", help="print the last table, run nothing")
+    parser.add_argument(
+        "--page", type=Path, help="write the last table into this page, run nothing"
+    )
     return parser.parse_args()
 
 
@@ -58,6 +62,10 @@ def main() -> int:
     options = parse()
     name = "speed" if options.device == "cpu" else f"speed_{options.device}"
     path = options.out / f"{name}.csv"
+    if options.page:
+        text = options.page.read_text(encoding="utf-8")
+        write_text(options.page, tables.in_page(text, name, tables.to_markdown(read(path))))
+        return 0
     if options.show:
         print(tables.to_markdown(read(path)), end="")
         return 0

@@ -179,6 +179,20 @@ def to_markdown(lines: Sequence[Line]) -> str:
     return "\n".join(f"| {' | '.join(one)} |" for one in [cells[0], rule, *cells[1:]]) + "\n"
 
 
+def in_page(text: str, name: str, table: str) -> str:
+    """Return a page with a table between `<!-- NAME -->` and `<!-- end of NAME -->`.
+
+    Raises:
+        ValueError: When the page has not both marks.
+    """
+    first, last = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    before, found, rest = text.partition(first)
+    _, ended, after = rest.partition(last)
+    if not found or not ended:
+        raise ValueError(f"the page has no {first.strip()} with {last} behind it")
+    return f"{before}{first}{table}{last}{after}"
+
+
 def _short(value: float) -> str:
     """Return a number in three digits, empty for none."""
     if math.isnan(value):

@@ -114,6 +114,15 @@ def test_tables_come_back_from_csv(contest, tables, tmp_path):
     assert shown[3].startswith("|  |")  # a row's title is shown once
 
 
+def test_a_table_takes_its_place_in_a_page(tables):
+    page = "a\n<!-- speed -->\nold\n<!-- end of speed -->\nb\n"
+    once = tables.in_page(page, "speed", "| new |\n")
+    assert once == "a\n<!-- speed -->\n| new |\n<!-- end of speed -->\nb\n"
+    assert tables.in_page(once, "speed", "| new |\n") == once
+    with pytest.raises(ValueError, match="speed_cuda"):
+        tables.in_page(page, "speed_cuda", "")
+
+
 def test_the_picture_has_a_bar_a_claim(contest, tables, tmp_path):
     picture = importlib.import_module("speed.picture")
     row = row_of(contest, [contest.Claim("nadir", "other", "faster", 2)], "nadir", "other")
