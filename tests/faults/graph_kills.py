@@ -1,6 +1,6 @@
 """Kills whole runs of the graph (SIGKILL) at random moments, and compares what comes out.
 
-    python tests/faults/graph_kills.py --kills 100 --folder kills
+    python tests/faults/graph_kills.py --kills 100
     python tests/faults/graph_kills.py --kills 5 --tiny
 
 The configuration is run once without a fault, then once more with faults: again and again all
@@ -10,8 +10,8 @@ average the jobs that are left, divided by the kills that are left; or none), an
 time, so that it costs one run and so many starts. A run that ends between two kills is compared,
 and begun anew. At last one goes to its end.
 
-With `--folder`, the uninterrupted run stays there and serves the next call, as long as workflow and
-configuration are the same.
+`--sound` names a folder with an uninterrupted run that is there already: of the same configuration,
+workflow and package, as a clone in which `snakemake --cores 2` has ended.
 
 Prints figures as JSON; the exit code is 1 when a product differs from the uninterrupted run's in a
 single byte, is lacking, or came on top, or when a run failed.
@@ -44,7 +44,7 @@ MARK = "NADIR_FAULTS_RUN"
 """Variable by which all processes of a run are known, whatever group they are in."""
 KEPT_STATE = {".cache", "logs", "benchmarks", "tensorboard"}
 """Folders of results that are no products, or tell of times."""
-WITH_TIMES = {"card.json", "history.parquet"}
+WITH_TIMES = {"card.json", "history.parquet", "README.md"}
 PATIENCE = 3
 """Kills in a row without a finished job, after which a run is given the time to finish one."""
 LOOK = 0.1
@@ -54,20 +54,24 @@ LOOK = 0.1
 class Run:
     """A folder with a copy of the workflow, in which runs are started and killed."""
 
-    def __init__(self, folder, config, cores):
+    def __init__(self, folder, cores):
         self.folder, self.cores = folder, cores
-        for part in PARTS:
-            source, copy = ROOT / part, folder / part
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                shutil.rmtree(copy, ignore_errors=True)
-                shutil.copytree(source, copy, ignore=UNWANTED)
-            else:
-                shutil.copy(source, copy)
-        (folder / "config.yaml").write_text(config)
         self.mark = uuid.uuid4().hex
         self.process = None
         self.unlocked = 0
+
+    def prepare(self, config):
+        """Empty the folder, copy the workflow into it, and return the run."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for part in PARTS:
+            source, copy = ROOT / part, self.folder / part
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, copy, ignore=UNWANTED)
+            else:
+                shutil.copy(source, copy)
+        (self.folder / "config.yaml").write_text(config)
+        return self
 
     def words(self, *more):
         return [sys.executable, "-m", "snakemake", *more]
@@ -138,6 +142,11 @@ class Run:
             time.sleep(LOOK)
         return code if code is None else self.wait()
 
+    def seconds_of_jobs(self):
+        """Return how long all jobs took, one after the other."""
+        tables = (self.folder / "results/benchmarks").rglob("*.tsv")
+        return sum(float(table.read_text().splitlines()[-1].split("\t")[0]) for table in tables)
+
     def begin_anew(self):
         for name in ("results", ".snakemake"):
             shutil.rmtree(self.folder / name)
@@ -154,9 +163,15 @@ class Run:
 
 
 def files_of(path):
-    """Return the file, or the files of a folder, compiled ones left out."""
-    found = path.rglob("*") if path.is_dir() else [path]
-    return [file for file in found if file.is_file() and "__pycache__" not in file.parts]
+    """Return the file, or the sources in a folder: nothing compiled, no results, no caches."""
+    if not path.is_dir():
+        return [path]
+    found = []
+    for place, folders, names in os.walk(path):
+        unwanted = UNWANTED(place, [*folders, *names])
+        folders[:] = [name for name in folders if name not in unwanted]
+        found += [Path(place, name) for name in names if name not in unwanted]
+    return found
 
 
 def products(folder):
@@ -194,29 +209,21 @@ def tiny_config(folder):
     return yaml.safe_dump({"landcover": job, "compute": {"device": "cpu"}})
 
 
-def uninterrupted(folder, config, cores):
-    """Run without a fault, or find such a run; return it, its seconds, and those of a no-op."""
-    known = folder / "sound.json"
-    if known.exists():
-        digest, whole = json.loads(known.read_text())
-        sound = Run(folder / "sound", config, cores)
-        if sound.digest() != digest:
-            known.unlink()
-    if not known.exists():
-        shutil.rmtree(folder / "sound", ignore_errors=True)
-        sound = Run(folder / "sound", config, cores)
-        begun = time.monotonic()
-        sound.start()
-        if sound.wait() != 0:
-            raise RuntimeError(f"the uninterrupted run failed:\n{sound.tail()}")
-        whole = time.monotonic() - begun
-        known.write_text(json.dumps([sound.digest(), whole]))
+def uninterrupted(sound, digest):
+    """See that a run ended without a fault; return its products and the seconds of a no-op.
+
+    Args:
+        sound: The run.
+        digest: Of what decides the products of the run that is compared with it.
+    """
+    if sound.digest() != digest:
+        raise RuntimeError(f"{sound.folder}: workflow or configuration are other ones")
     expected = products(sound.folder)
     begun = time.monotonic()
     sound.start()
     if sound.wait() != 0 or differences(expected, products(sound.folder)):
         raise RuntimeError(f"a second run is no no-op:\n{sound.tail()}")
-    return sound, whole, time.monotonic() - begun
+    return expected, time.monotonic() - begun
 
 
 def until_its_moment(run, rng, goal, still, idle, pause):
@@ -244,12 +251,20 @@ def run(folder, options):
     else:
         config = Path(options.config).read_text()
     rng = np.random.default_rng([options.seed, 8])
-    sound, whole, idle = uninterrupted(folder, config, options.cores)
-    jobs, expected = sound.jobs_done(), products(sound.folder)
+    hurt = Run(folder / "hurt", options.cores).prepare(config)
+    sound = Run(options.sound or folder / "sound", options.cores)
+    begun = time.monotonic()
+    if not options.sound:
+        sound.prepare(config).start()
+        if sound.wait() != 0:
+            raise RuntimeError(f"the uninterrupted run failed:\n{sound.tail()}")
+    whole = time.monotonic() - begun
+    expected, idle = uninterrupted(sound, hurt.digest())
+    jobs = sound.jobs_done()
+    if options.sound:
+        whole = sound.seconds_of_jobs() / options.cores
 
     begun = time.monotonic()
-    shutil.rmtree(folder / "hurt", ignore_errors=True)
-    hurt = Run(folder / "hurt", config, options.cores)
     pause = options.every or whole / jobs
     kills = rounds = processes = still = failed = 0
     different, moments = {}, []
@@ -303,6 +318,7 @@ def main():
     parser.add_argument("--tiny", action="store_true", help="a configuration that takes seconds")
     parser.add_argument("--cores", type=int, default=os.cpu_count())
     parser.add_argument("--every", type=float, help="mean seconds from the last job to a kill")
+    parser.add_argument("--sound", type=Path, help="folder of an uninterrupted run")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="where to work; by default one for the time")
     options = parser.parse_args()
@@ -311,6 +327,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="nadir-kills-") as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
+        options.sound = options.sound and options.sound.resolve()
         figures = run(folder.resolve(), options)
     sys.stdout.write(json.dumps(figures, indent=1) + "\n")
     return int(bool(figures["different"] or figures["runs_that_failed"]))
