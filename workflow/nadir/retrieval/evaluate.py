@@ -15,7 +15,8 @@ from nadir.errors import InputError
 from nadir.retrieval.bootstrap import RESAMPLES, resample_intervals
 from nadir.retrieval.measures import MEDIAN_RANK, PUBLIC, STANDARD, by_query, top_percent
 from nadir.retrieval.ranks import JUNK, Ranks, Truth, rank_matches
-from nadir.retrieval.search import MEMORY, Block, check_features, score_blocks
+from nadir.retrieval.screening import rank_features
+from nadir.retrieval.search import MEMORY, Block, check_sides
 
 log = logging.getLogger(__name__)
 
@@ -99,16 +100,19 @@ def evaluate(
         InputError: When either side is empty, all of the gallery is junk, features are not finite,
             or features and places differ in number.
     """
+    asked, kept = check_sides(queries.features, gallery.features)
     places, wanted = _places(gallery, "gallery"), _places(queries, "queries")
     keep = not_junk(places)
     if not keep.any():
         raise InputError("gallery", "all its images are junk", "Name the places that they show.")
-    if blocks is None:
-        kept = gallery.features if keep.all() else gallery.features[keep]
-        blocks = score_blocks(queries.features, kept, device=device, memory=memory)
     truth = Truth.of(wanted, places[keep], junk=int((~keep).sum()))
     _tell_absent(truth, len(wanted))
-    return judge(rank_matches(blocks, truth), queries, intervals)
+    if blocks is None:
+        kept = kept if keep.all() else kept[keep]
+        ranks = rank_features(asked, kept, truth, device=device, memory=memory)
+    else:
+        ranks = rank_matches(blocks, truth)
+    return judge(ranks, queries, intervals)
 
 
 def judge(ranks: Ranks, queries: Images, intervals: Intervals | None = None) -> Evaluation:
@@ -193,6 +197,8 @@ def mean_of_groups(groups: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[st
 
 def not_junk(places: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which gallery images count: those whose place is not -1, as a number or as text."""
+    if np.issubdtype(places.dtype, np.number):
+        return np.asarray(places != JUNK)
     return places.astype(str) != str(JUNK)
 
 
@@ -203,9 +209,9 @@ def _mean(values: NDArray[np.float64]) -> float:
 
 def _places(images: Images, what: str) -> NDArray[Any]:
     """Return the places of images, one for each feature."""
-    features, places = check_features(images.features, what), np.asarray(images.places)
-    if places.shape != (len(features),):
-        problem = f"{len(features)} features, and places of shape {places.shape}"
+    places = np.asarray(images.places)
+    if places.shape != (len(images),):
+        problem = f"{len(images)} features, and places of shape {places.shape}"
         raise InputError(what, problem, "Give one place for each feature.")
     return places
 

@@ -63,6 +63,27 @@ def check_features(features: NDArray[np.floating], what: str) -> Features:
     return found
 
 
+def check_sides(
+    queries: NDArray[np.floating], gallery: NDArray[np.floating]
+) -> tuple[Features, Features]:
+    """Return features of queries and gallery as contiguous float32 matrices.
+
+    Args:
+        queries: (queries, dimensions).
+        gallery: (images, dimensions).
+
+    Raises:
+        InputError: As `check_features` does, or when dimensions differ.
+    """
+    wanted, kept = check_features(queries, "queries"), check_features(gallery, "gallery")
+    if wanted.shape[1] != kept.shape[1]:
+        problem = (
+            f"its features have {kept.shape[1]} dimensions, those of queries {wanted.shape[1]}"
+        )
+        raise InputError("gallery", problem, "Extract both with the same model.")
+    return wanted, kept
+
+
 def normalized(features: NDArray[np.floating]) -> Features:
     """Return features scaled to unit length, float32; rows of zeros stay zero."""
     lengths = np.linalg.norm(features, axis=-1, keepdims=True)
@@ -90,17 +111,18 @@ def score_blocks(
     Raises:
         InputError: As `check_features` does, or when dimensions differ.
     """
-    wanted, kept = check_features(queries, "queries"), check_features(gallery, "gallery")
-    if wanted.shape[1] != kept.shape[1]:
-        problem = (
-            f"its features have {kept.shape[1]} dimensions, those of queries {wanted.shape[1]}"
-        )
-        raise InputError("gallery", problem, "Extract both with the same model.")
-    step = int(np.clip(memory // (4 * len(kept)), 1, len(wanted)))
+    yield from checked_blocks(*check_sides(queries, gallery), device=device, memory=memory)
+
+
+def checked_blocks(
+    queries: Features, gallery: Features, *, device: str = "cpu", memory: int = MEMORY
+) -> Iterator[Block]:
+    """Yield the same of features that `check_sides` returned."""
+    step = int(np.clip(memory // (4 * len(gallery)), 1, len(queries)))
     if device == "cpu":
-        yield from _blocks_on_cpu(wanted, kept, step)
+        yield from _blocks_on_cpu(queries, gallery, step)
     else:
-        yield from _blocks_on_device(wanted, kept, step, device)
+        yield from _blocks_on_device(queries, gallery, step, device)
 
 
 def _blocks_on_cpu(queries: Features, gallery: Features, step: int) -> Iterator[Block]:
