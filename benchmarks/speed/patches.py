@@ -125,6 +125,8 @@ def _source_task(case: Case, source: Any, note: str) -> Task:
     """Return batches of raw patches, as tensors of their own."""
     import torch
 
+    from nadir.segmentation.sources import stacked
+
     windows = _windows(_corners(case))
 
     def give(chosen: Sequence[Any]) -> None:
@@ -132,7 +134,7 @@ def _source_task(case: Case, source: Any, note: str) -> Task:
         for patch in source.raw(chosen):
             waiting.append(patch)
             if len(waiting) == _BATCH:
-                [torch.stack(parts) for parts in zip(*waiting, strict=True)]
+                [stacked(parts) for parts in zip(*waiting, strict=True)]
                 waiting = []
 
     def probe() -> dict[str, np.ndarray]:
@@ -267,7 +269,8 @@ def _xbatcher(case: Case) -> Task:
     image = xarray.open_zarr(stores["cube"], consolidated=False)["reflectance"]
     labels = xarray.open_zarr(stores["labels"], consolidated=False)["hard"]
     whole = xarray.Dataset({"image": image, "labels": labels})
-    batches = xbatcher.BatchGenerator(whole, {"y": _PATCH, "x": _PATCH}, preload_batch=False)
+    box = {"date": scene.dates, "band": scene.bands, "y": _PATCH, "x": _PATCH}
+    batches = xbatcher.BatchGenerator(whole, box, preload_batch=False)
     along = scene.side // _PATCH
 
     def give(tiles: Sequence[tuple[int, int]]) -> list[Any]:
