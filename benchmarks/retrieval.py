@@ -14,11 +14,16 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from nadir.errors import NadirError
+# A kernel that the environment forces upon OpenBLAS would be measured instead of the machine's own.
+for _name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+    os.environ.pop(_name, None)
+
+from nadir.errors import NadirError  # noqa: E402
 
 
 def evaluator(options: argparse.Namespace) -> None:

@@ -15,8 +15,7 @@ from nadir.errors import InputError
 from nadir.retrieval.bootstrap import RESAMPLES, resample_intervals
 from nadir.retrieval.measures import MEDIAN_RANK, PUBLIC, STANDARD, by_query, top_percent
 from nadir.retrieval.ranks import JUNK, Ranks, Truth, rank_matches
-from nadir.retrieval.screening import rank_features
-from nadir.retrieval.search import MEMORY, Block, check_sides
+from nadir.retrieval.search import MEMORY, Block, check_sides, checked_blocks
 
 log = logging.getLogger(__name__)
 
@@ -109,10 +108,8 @@ def evaluate(
     _tell_absent(truth, len(wanted))
     if blocks is None:
         kept = kept if keep.all() else kept[keep]
-        ranks = rank_features(asked, kept, truth, device=device, memory=memory)
-    else:
-        ranks = rank_matches(blocks, truth)
-    return judge(ranks, queries, intervals)
+        blocks = checked_blocks(asked, kept, device=device, memory=memory)
+    return judge(rank_matches(blocks, truth), queries, intervals)
 
 
 def judge(ranks: Ranks, queries: Images, intervals: Intervals | None = None) -> Evaluation:

@@ -85,22 +85,6 @@ class Truth:
     images: int
     junk: int = 0
 
-    @cached_property
-    def sizes(self) -> NDArray[np.int64]:
-        """How many matches each query has: int64 (queries,)."""
-        return np.append(np.diff(self.starts), 0)[self.code]  # -1, without a place: the last
-
-    @cached_property
-    def spans(self) -> NDArray[np.int64]:
-        """Where the matches of each query begin, laid end to end: int64 (queries + 1,)."""
-        return np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
-
-    @property
-    def matches(self) -> NDArray[np.int64]:
-        """Rows of the gallery that match, query after query: int64 (spans[-1],)."""
-        within = np.arange(self.spans[-1]) - np.repeat(self.spans[:-1], self.sizes)
-        return self.members[np.repeat(self.starts[self.code], self.sizes) + within]
-
     @classmethod
     def of(cls, queries: ArrayLike, gallery: ArrayLike, junk: int = 0) -> Truth:
         """Return the truth by place: a gallery image is a match when its place is the query's.
@@ -130,7 +114,8 @@ def rank_matches(blocks: Iterable[Block], truth: Truth) -> Ranks:
         blocks: Scores of all queries against the whole gallery, as `score_blocks` yields them.
         truth: The matches.
     """
-    starts = truth.spans
+    sizes = np.append(np.diff(truth.starts), 0)  # the last is for queries without a place: -1
+    starts = np.concatenate([[0], np.cumsum(sizes[truth.code])]).astype(np.int64)
     positions = np.empty(starts[-1], np.int64)
     workers = numba.get_num_threads()
     with ThreadPoolExecutor(workers) as pool:
@@ -142,7 +127,7 @@ def rank_matches(blocks: Iterable[Block], truth: Truth) -> Ranks:
                     _rank_rows,
                     scores[part],
                     truth,
-                    truth.sizes[rows][part],
+                    sizes,
                     starts[rows.start + part.start : rows.start + part.stop + 1],
                     truth.code[rows][part],
                     positions,
@@ -167,13 +152,13 @@ def _rank_rows(
     Args:
         scores: float32 (queries, gallery).
         truth: The matches.
-        sizes: Matches of each query.
+        sizes: Images of each group, and 0 for queries without one.
         starts: Where the positions of each query begin.
         code: Group of each query, or -1.
         positions: What is written.
     """
     # Sorting scores (not images) is vectorized, and pays where several matches look into it.
-    several = np.flatnonzero(sizes > 1)
+    several = np.flatnonzero(sizes[code] > 1)
     ordered = np.sort(scores[several] if len(several) < len(scores) else scores, axis=1)
     place = np.full(len(scores), -1, np.int64)
     place[several] = np.arange(len(several))
