@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-IMPORTED = ["build_cube", "train_model", "predict_map", "pack_submission", "split_tiles"]
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -41,7 +40,7 @@ class Blow:
 
 def _context() -> Any:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([f"nadir.cli.{name}" for name in IMPORTED])
+    context.set_forkserver_preload(["imported"])
     return context
 
 

@@ -225,8 +225,14 @@ class NetworkPredictor(Predictor):
         if self.device.type == "cpu" and len(raw) > 1:
             # One by one is quicker on a CPU (its caches hold one window's activations), and an
             # answer then does not depend on how many windows are asked together.
-            ones = (slice(number, number + 1) for number in range(len(raw)))
-            parts = [self._averaged(raw[one], valid[one], gain, bias, views) for one in ones]
+            parts: list[np.ndarray] = []
+            for number in range(len(raw)):
+                one = slice(number, number + 1)
+                filler = number > 0 and _is_repeated(raw, number) and _is_repeated(valid, number)
+                answer = (
+                    parts[-1] if filler else self._averaged(raw[one], valid[one], gain, bias, views)
+                )
+                parts.append(answer)
             return np.concatenate(parts)
         values = torch.from_numpy(normalize(raw, valid, gain, bias)).to(self.device)
         with torch.inference_mode():
@@ -327,6 +333,11 @@ def load_predictor(
         raise InputError(
             path, f"it lacks something or says something unknown ({error})", "Train it again."
         ) from error
+
+
+def _is_repeated(values: np.ndarray, number: int) -> bool:
+    """Tell whether an item is a copy of the one before it, as those that fill a batch up are."""
+    return np.array_equal(values[number], values[number - 1])
 
 
 def _listed(names: Sequence[str]) -> str:
