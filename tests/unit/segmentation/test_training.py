@@ -294,6 +294,25 @@ def test_a_bundle_predicts_windows_of_any_size(unet):
     predictor.check_scale("x.tif", raw, valid, *encoding)
 
 
+def test_copies_that_fill_a_batch_up_are_computed_once(unet):
+    predictor = load_predictor(unet, "cpu", 1)
+    cube = make_data().scenes[0].cube
+    raw, valid = cube.read(0, 0, 32, 32)
+    raw, valid = np.stack([raw, raw + np.uint16(100)]), np.stack([valid, valid])
+    encoding = ([*cube.scale.values()], [*cube.offset.values()])
+    alone = [predictor.predict(raw[k : k + 1], valid[k : k + 1], *encoding)[0] for k in (0, 1)]
+    other = valid[:1].copy()
+    other[..., :4] ^= True  # equal values seen elsewhere are no copy
+    alone.append(predictor.predict(raw[:1], other, *encoding)[0])
+    seen = []
+    predictor.model.register_forward_hook(lambda *_: seen.append(1))
+    order = [0, 0, 1, 1, 1, 0]
+    valids = np.concatenate([valid[order], other])
+    shares = predictor.predict(raw[[*order, 0]], valids, *encoding)
+    np.testing.assert_array_equal(shares, np.stack([alone[k] for k in [*order, 2]]))
+    assert len(seen) == 4
+
+
 def test_inference_refuses_what_does_not_fit(unet):
     predictor = load_predictor(unet)
     with pytest.raises(InputError, match=r"3 date\(s\), and the model .* needs 2"):
