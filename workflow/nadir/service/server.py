@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import signal
 import socket
+import sys
 
 import uvicorn
 from fastapi import FastAPI
@@ -14,6 +15,13 @@ from nadir.errors import InputError
 from nadir.service.logs import log_as_json
 
 log = logging.getLogger(__name__)
+
+_SWITCH = 0.001
+"""Seconds after which a thread that computes in Python makes way.
+
+The thread of the models asks for the interpreter after each operation of a network; with Python's
+own 5 ms it would wait that long, each time, while another thread reads or writes an image.
+"""
 
 
 def is_loopback(host: str) -> bool:
@@ -57,6 +65,7 @@ def serve(app: FastAPI, server_socket: socket.socket, grace: float) -> None:
         grace: Longest time that open requests get, in seconds.
     """
     log_as_json()
+    sys.setswitchinterval(_SWITCH)
     config = uvicorn.Config(
         app,
         log_config=None,
