@@ -23,6 +23,7 @@ from nadir.errors import NadirError, did_you_mean, without_secrets
 from nadir.provenance.atomic import fault_of_writing, remove_leftovers, write_faults
 from nadir.provenance.compiled import separate_compiled_code
 from nadir.provenance.lease import is_follower, lease_path, sole_writer
+from nadir.provenance.unneeded import unneeded
 
 _NOT_VERBS = {
     "__init__",
@@ -47,6 +48,14 @@ def verbs() -> dict[str, str]:
     return found
 
 
+def _is_verb(name: str) -> bool:
+    """Tell whether there is a command of a name, without reading them all."""
+    module = name.replace("-", "_")
+    if "_" in name or not module.isidentifier() or module in _NOT_VERBS:
+        return False
+    return Path(__file__).with_name(f"{module}.py").is_file()
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command.
 
@@ -63,15 +72,16 @@ def main(arguments: list[str] | None = None) -> int:
     if words[0] in ("-V", "--version"):
         print(f"nadir {__version__}")
         return 0
-    known = verbs()
     verb = words[0]
-    if verb not in known:
+    if not _is_verb(verb):
         print(
-            f"nadir: no command {verb!r}{did_you_mean(verb, known)}\n\n{_help()}", file=sys.stderr
+            f"nadir: no command {verb!r}{did_you_mean(verb, verbs())}\n\n{_help()}",
+            file=sys.stderr,
         )
         return 2
     separate_compiled_code()
-    module = importlib.import_module(f"nadir.cli.{verb.replace('-', '_')}")
+    with unneeded("boto3"):
+        module = importlib.import_module(f"nadir.cli.{verb.replace('-', '_')}")
     parser = argparse.ArgumentParser(prog=f"nadir {verb}", description=module.__doc__)
     module.add_arguments(parser)
     options = parser.parse_args(words[1:])
