@@ -10,7 +10,7 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,11 +24,8 @@ from nadir.provenance.manifest import (
     stated_facts,
     store_of,
 )
-from nadir.raster.alignment import AreaAlignment, NestedAlignment, Rule, plan_alignment
 from nadir.raster.blocks import run_blocks
 from nadir.raster.grid import Grid
-from nadir.raster.kernels import smoothed_label
-from nadir.raster.masks import MaskReader, RasterMask, RawMask
 from nadir.raster.store import (
     ArraySpec,
     Block,
@@ -41,6 +38,10 @@ from nadir.raster.store import (
     create_group,
     unit_digests,
 )
+
+if TYPE_CHECKING:  # whoever only reads labels need not wait for Numba and GDAL
+    from nadir.raster.alignment import AreaAlignment, NestedAlignment, Rule
+    from nadir.raster.masks import RawMask
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,8 @@ class _AlignBlock:
 
     def __call__(self, block: Block) -> tuple[np.ndarray, int, list[UnitDigest]]:
         """Write the block; return pixels by hard label, pixels with any labelled share, digests."""
+        from nadir.raster.kernels import smoothed_label
+
         y, x, height, width = block
         r = self.rule.radius
         shares, hard = self.alignment.aggregate(
@@ -115,6 +118,9 @@ def align_labels(
             label there, or holds values outside the class table. Nothing is left behind.
         OutputError: When the disk is full or not writable. Nothing is left behind.
     """
+    from nadir.raster.alignment import Rule, plan_alignment
+    from nadir.raster.masks import MaskReader, RasterMask
+
     raw = RasterMask(os.fspath(mask)) if isinstance(mask, (str, os.PathLike)) else mask
     reader = MaskReader(raw, table)
     alignment = plan_alignment(reader, grid, table)
