@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 
 from speed.contest import Case, Claim, Contestant, Row, Task
-from speed.inputs import CLASSES, FINER, align, empty_image, folder_of, write_mask
+from speed.inputs import (
+    CLASSES,
+    FINER,
+    align,
+    empty_image,
+    folder_of,
+    small_cache,
+    write_mask,
+)
 
 _SIDE = 1024
 _BOTH = "nadir, mode and all shares"
@@ -102,6 +110,7 @@ def _nadir(case: Case) -> Task:
 
 
 def _grown(k: int, case: Case) -> Task:
+    small_cache()
     from nadir.config.classes import CATALONIA
     from nadir.config.scenes import CubeConfig, LabelConfig
     from nadir.raster.labels import align_labels

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from speed.contest import Case, Claim, Contestant, Row, Task
-from speed.inputs import BANDS, build_cube, folder_of, image_source, write_image
+from speed.inputs import BANDS, build_cube, folder_of, image_source, small_cache, write_image
 
 _SIDE = 2048
 _DATES = 2
@@ -82,6 +82,7 @@ def _nadir(case: Case) -> Task:
 
 
 def _grown(k: int, case: Case) -> Task:
+    small_cache()
     from nadir.config.scenes import CubeConfig
     from nadir.raster import cube
     from nadir.raster.sources import open_source

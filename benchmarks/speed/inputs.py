@@ -5,6 +5,7 @@ What is made lies in the case's folder and is made again only when it is not the
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -154,6 +155,11 @@ def empty_image(path: Path, side: int) -> None:
     """Write a band of zeros, for its grid alone."""
     zeros = np.zeros((1, _STRIP, side), np.uint8)
     _write(path, side, 10.0, 1, "uint8", lambda _, count: zeros[:, :count])
+
+
+def small_cache() -> None:
+    """Let GDAL keep 8 MB of decoded blocks instead of nadir's 64: small scenes fill it, too."""
+    os.environ["GDAL_CACHEMAX"] = "8"
 
 
 def folder_of(case: Case) -> Path:
