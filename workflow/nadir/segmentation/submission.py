@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from rasterio.windows import Window
 
 from nadir.config.classes import ClassTable
 from nadir.errors import InputError
-from nadir.provenance.atomic import atomic_path, write_faults
+from nadir.provenance.atomic import atomic_path, remove_path, temporary_beside, write_faults
 from nadir.raster.geotiff import open_raster
 from nadir.raster.grid import Grid
 
@@ -78,12 +78,12 @@ def pack_landcover(
     with (
         write_faults(path),
         atomic_path(path, ".zip") as temporary,
-        tempfile.TemporaryDirectory(prefix=".submission-", dir=temporary.parent) as folder,
+        parts_folder(path) as folder,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,  # GeoTIFFs are compressed
     ):
         for scene in sorted(maps):
             for name, window in sorted(_parts(scene, grids[scene], tile)):
-                part = Path(folder) / name
+                part = folder / name
                 write_part(maps[scene], window, grids[scene], values, part, classes)
                 add_file(archive, name, part)
                 part.unlink()
@@ -92,6 +92,17 @@ def pack_landcover(
         check_archive(temporary, names, classes)
     log.info("%s: %d files", path, len(names))
     return names
+
+
+@contextmanager
+def parts_folder(path: Path) -> Iterator[Path]:
+    """Yield a folder beside an archive for its parts; what a kill leaves goes with the next run."""
+    folder = temporary_beside(path)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        remove_path(folder)
 
 
 def raw_values(classes: ClassTable) -> NDArray[np.uint8]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,13 @@ from nadir.errors import InputError
 from nadir.provenance.atomic import atomic_path, write_faults
 from nadir.raster.geotiff import open_raster
 from nadir.raster.grid import Grid
-from nadir.segmentation.submission import add_file, check_map, windows_of, write_part
+from nadir.segmentation.submission import (
+    add_file,
+    check_map,
+    parts_folder,
+    windows_of,
+    write_part,
+)
 from nadir.segmentation.threshold import positive_id
 
 log = logging.getLogger(__name__)
@@ -64,11 +69,11 @@ def pack_masks(
     with (
         write_faults(path),
         atomic_path(path, ".zip") as temporary,
-        tempfile.TemporaryDirectory(prefix=".submission-", dir=temporary.parent) as folder,
+        parts_folder(path) as folder,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,  # GeoTIFFs are compressed
     ):
         for name, scene in sorted(called.items()):
-            grid, part = grids[scene], Path(folder) / name
+            grid, part = grids[scene], folder / name
             write_part(maps[scene], (0, 0, grid.height, grid.width), grid, values, part)
             add_file(archive, name, part)
             part.unlink()
