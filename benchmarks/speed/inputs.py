@@ -45,11 +45,15 @@ def field(side: int, cell: int, seed: int) -> Callable[[int, int], np.ndarray]:
 
 
 def write_mask(path: Path, side: int, seed: int = 0) -> None:
-    """Write a mask of classes 1..12 at 1 m: patches of some dozens of metres, deflated tiles."""
-    coarse, fine = field(side, 160, seed), field(side, 24, seed + 1)
+    """Write a mask of classes 1..12 at 1 m, as deflated tiles.
+
+    A fifth of the squares of 10 m hold more than one class; of nadir's simulated world it is a
+    sixth.
+    """
+    coarse, fine = field(side, 800, seed), field(side, 40, seed + 1)
 
     def strip(first: int, count: int) -> np.ndarray:
-        values = coarse(first, count) + 0.25 * fine(first, count)
+        values = coarse(first, count) + 0.12 * fine(first, count)
         return np.clip(values * (CLASSES / 2.6) + CLASSES / 2 + 1, 1, CLASSES).astype(np.uint8)[
             None
         ]
