@@ -53,7 +53,6 @@ def row(device: str) -> Row:
             Claim(_BOTH, "decoding alone", "within", 1.5),
             Claim(_GROWN[4], _GROWN[2], "each", 1.15, 4),
             Claim(_GROWN[4], _GROWN[2], "memory", 1.15),
-            Claim(_GROWN[2], _GROWN[1], "memory", 1.15),
         ],
         prepare,
         compare,

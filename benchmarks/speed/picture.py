@@ -10,39 +10,38 @@ from nadir.raster.style import ACCENTS, INK, QUIET, new_figure, save_png, styled
 from speed.tables import Line
 
 _WIDE = 9.0
-_TALL = 0.24
+_TALL = 0.4  # inches a bar
+_LOW, _HIGH = 0.25, 25.0  # what lies beyond is cut off, and its number told
+_TICKS = (0.5, 1, 2, 5, 10, 20)
 
 
 @styled
 def draw(lines: Sequence[Line], path: Path) -> None:
     """Write a bar a claim: 1 is what is asked, to the right of it nadir is better than that."""
     shown = [line for line in lines if not math.isnan(line.margin) and line.margin > 0]
-    figure = new_figure(_WIDE, 1.0 + _TALL * max(len(shown), 1))
+    figure = new_figure(_WIDE, 1.2 + _TALL * max(len(shown), 1))
+    figure.suptitle(
+        "What nadir reaches, over what is asked of it", x=0.01, ha="left", weight="bold", size=10.5
+    )
     axes = figure.subplots()
-    axes.set_title("What is reached, over what is asked")
-    places = range(len(shown))
-    values = [line.margin for line in shown]
-    colors = [ACCENTS[2] if value >= 1 else ACCENTS[1] for value in values]
-    axes.barh(places, [value - 1 for value in values], left=1, color=colors, height=0.66)
     axes.axvline(1, color=INK, linewidth=1)
-    axes.set_yticks(list(places), [_label(line) for line in shown])
+    for place, line in enumerate(shown):
+        end = min(max(line.margin, _LOW), _HIGH)
+        axes.barh(place, end - 1, left=1, color=ACCENTS[2 if line.margin >= 1 else 1], height=0.6)
+        where = {"ha": "left" if line.margin >= 1 else "right", "va": "center"}
+        text = f" {line.margin:.2f} " if line.margin < 10 else f" {line.margin:.0f} "
+        axes.text(end, place, text, fontsize=7.5, color=QUIET, **where)
+    axes.set_yticks(range(len(shown)), [_label(line) for line in shown], fontsize=7.5)
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
     axes.set_xscale("log")
-    low, high = min([*values, 0.9]), max([*values, 1.1])
-    axes.set_xlim(low / 1.6, high * 1.6)
+    axes.set_xlim(_LOW / 1.5, _HIGH * 1.5)
     axes.minorticks_off()
-    ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if low / 1.6 < t < high * 1.6]
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.set_xlabel("times over (1: just reached; left of it: not reached)")
-    for place, value in zip(places, values, strict=True):
-        side = "left" if value >= 1 else "right"
-        text = f" {value:.2f} " if value < 10 else f" {value:.0f} "
-        axes.text(value, place, text, va="center", ha=side, fontsize=7.5, color=QUIET)
+    axes.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+    axes.set_xlabel("times over (1: just reached)")
     save_png(figure, path)
 
 
 def _label(line: Line) -> str:
-    short = line.row.split(":")[0]
-    asked = line.asked if len(line.asked) < 58 else line.asked[:56] + "…"
-    return f"{short} · {line.contestant} · {asked}"
+    """Return row and contestant, and what is asked below them."""
+    return f"{line.row.split(':')[0]} · {line.contestant}\n{line.asked}"
