@@ -22,6 +22,7 @@ from safetensors.numpy import load
 from tqdm import tqdm
 
 from nadir.errors import InputError
+from nadir.learn.allocator import keep_freed_memory
 from nadir.learn.batch_norm import synchronize_norms
 from nadir.learn.devices import device_label
 from nadir.learn.distributed import handed_out
@@ -79,6 +80,8 @@ def fit(
         LostProcessError: When another process of the group has ended.
     """
     deterministic(device)
+    if device.type == "cpu":
+        keep_freed_memory()
     synchronize_norms(learner.network(), group, device)
     learner.group, learner.parts = group, parts_of(work)
     start = cpu_weights(learner.network()) if out_of_memory == "split" else {}

@@ -183,6 +183,7 @@ class NetworkPredictor(Predictor):
     def __init__(self, bundle: Bundle, cfg: Any, device: torch.device, threads: int) -> None:
         import torch
 
+        from nadir.learn.allocator import keep_freed_memory
         from nadir.learn.seeds import deterministic
         from nadir.segmentation.models.registry import build_model
 
@@ -190,6 +191,7 @@ class NetworkPredictor(Predictor):
         deterministic(device)
         self.device = device
         if device.type == "cpu":
+            keep_freed_memory()
             torch.set_num_threads(threads)
         model = build_model(
             cfg,
