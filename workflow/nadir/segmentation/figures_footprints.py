@@ -309,8 +309,7 @@ def _write_scores(axes: Axes, scores: dict[str, Any], split: str) -> None:
         ("broken up", pooled["over_segmented"], median["over_segmented"], "{:.1%}"),
         ("IoU of pixels", pooled["pixel_iou"], median["pixel_iou"], "{:.3f}"),
         ("accuracy of pixels", pooled["pixel_accuracy"], median["pixel_accuracy"], "{:.3f}"),
-        ("256-px tiles: median IoU", tiles["median_iou"], None, "{:.3f}"),
-        ("256-px tiles: med. accuracy", tiles["median_accuracy"], None, "{:.3f}"),
+        *_of_tiles(tiles["median_iou"], tiles["median_accuracy"], several),
     ]
     head = f"{pooled['true']} true, {pooled['predicted']} predicted"
     axes.text(0, 0.985, head, transform=axes.transAxes, va="top", color=QUIET)
@@ -327,6 +326,21 @@ def _write_scores(axes: Axes, scores: dict[str, Any], split: str) -> None:
         axes.text(0.78 if several else 1.0, y, _said(value, form), ha="right", **where)
         if several and between is not None:
             axes.text(1.0, y, _said(between, form), ha="right", **where)
+
+
+def _of_tiles(
+    iou: float | None, accuracy: float | None, several: bool
+) -> list[tuple[str, float | None, float | None, str]]:
+    """Return the rows of medians over tiles: with two columns, they stand in that of medians."""
+    if several:
+        return [
+            ("256-px tiles: IoU", None, iou, "{:.3f}"),
+            ("256-px tiles: acc.", None, accuracy, "{:.3f}"),
+        ]
+    return [
+        ("256-px tiles: median IoU", iou, None, "{:.3f}"),
+        ("256-px tiles: med. accuracy", accuracy, None, "{:.3f}"),
+    ]
 
 
 def _said(value: float | None, form: str) -> str:
