@@ -160,10 +160,14 @@ def _process(
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """Return the environment of a process: threads as told, modules of nadir and of this folder."""
+    """Return the environment of a process: threads as told, modules of nadir and of this folder.
+
+    Libraries choose the kernels that fit the machine, whatever an environment forces upon them.
+    """
     paths = [str(BENCHMARKS), str(BENCHMARKS.parent / "workflow")]
     counts = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), str(threads))
-    kept = {name: text for name, text in os.environ.items() if name != "GDAL_NUM_THREADS"}
+    forced = ("GDAL_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+    kept = {name: text for name, text in os.environ.items() if name not in forced}
     return {**kept, **counts, "PYTHONPATH": os.pathsep.join(paths)}
 
 
