@@ -120,7 +120,7 @@ class Graph:
         for path in products:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-        self.snakemake("--touch", "--cores", "1", "--quiet", "all")
+        self.snakemake("--touch", "--forceall", "--cores", "1", "--quiet", "all")
         return len(products)
 
 
