@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from nadir.config.training import Extra
@@ -289,15 +290,25 @@ def stacked(parts: Sequence[torch.Tensor]) -> torch.Tensor:
     """
     if parts[0].device.type != "cpu":
         return torch.stack(list(parts))
-    return torch.from_numpy(np.stack([part.numpy() for part in parts]))
+    arrays = [part.numpy() for part in parts]
+    return _in_rows(arrays, arrays[0].dtype)
 
 
 def _floats(parts: Sequence[torch.Tensor], device: torch.device) -> torch.Tensor:
     """Return patches as one float32 tensor on a device; on a CPU in a single pass, by NumPy."""
     if device.type == "cpu" and parts[0].device.type == "cpu":
-        arrays = [part.numpy() for part in parts]
-        return torch.from_numpy(np.stack(arrays, dtype=np.float32, casting="unsafe"))
+        return _in_rows([part.numpy() for part in parts], np.float32)
     return stacked(parts).to(device, non_blocking=True).to(torch.float32)
+
+
+def _in_rows(arrays: Sequence[np.ndarray], dtype: npt.DTypeLike) -> torch.Tensor:
+    """Return arrays as one tensor, row after row.
+
+    By itself NumPy keeps the order of turned arrays in memory: networks would then run, and round,
+    by how the patches of a batch happen to be turned.
+    """
+    out = np.empty((len(arrays), *arrays[0].shape), dtype)
+    return torch.from_numpy(np.stack(arrays, out=out, casting="unsafe"))
 
 
 def _resampled(shown: list[torch.Tensor], shot: Shot) -> list[torch.Tensor]:
