@@ -126,6 +126,19 @@ class Claim:
     parts: float = 1.0
 
 
+def growth(names: Mapping[int, str]) -> list[Claim]:
+    """Return what nadir must reach as its work grows: time in proportion, memory that stays.
+
+    Args:
+        names: Contestants by side: 1 and 2, and 4 with four times the work of 2.
+    """
+    return [
+        Claim(names[4], names[2], "each", 1.15, 4),
+        Claim(names[4], names[2], "memory", 1.15),
+        Claim(names[2], names[1], "memory", 1.15),
+    ]
+
+
 Compare = Callable[[Mapping[str, Any]], Mapping[str, str]]
 """Contestant -> what it gave (those that ran) to contestant -> how that compares, in words; raises
 `AssertionError` where results that must be equal are not.

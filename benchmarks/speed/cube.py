@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from speed.contest import Case, Claim, Contestant, Row, Task
+from speed.contest import Case, Claim, Contestant, Row, Task, growth
 from speed.inputs import BANDS, build_cube, folder_of, image_source, small_cache, write_image
 
 _SIDE = 2048
@@ -39,9 +39,7 @@ def row(device: str) -> Row:
         [
             Claim(_NADIR, _PEER, "faster", 2),
             Claim(_NADIR, _ENCODE, "within", 1.5),
-            Claim(_GROWN[4], _GROWN[2], "each", 1.15, 4),
-            Claim(_GROWN[4], _GROWN[2], "memory", 1.15),
-            Claim(_GROWN[2], _GROWN[1], "memory", 1.15),
+            *growth(_GROWN),
         ],
         prepare,
         compare,
