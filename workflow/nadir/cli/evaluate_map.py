@@ -9,7 +9,6 @@ from nadir.cli.options import add_cfg, add_out, by_scene, class_table, read_json
 from nadir.config.experiments import EvaluateConfig
 from nadir.provenance.atomic import write_json
 from nadir.raster.labels import open_labels
-from nadir.segmentation.evaluate import MappedScene, evaluate_maps, write_confusion
 from nadir.tiles.table import read_split
 
 
@@ -27,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
+    from nadir.segmentation.evaluate import MappedScene, evaluate_maps, write_confusion
+
     labels = by_scene(options.labels)
     roles = section(options.cfg, "roles", dict[str, str])
     scenes = [

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from nadir.cli.options import add_cfg, add_out, class_table, section
 from nadir.config.quality import PolygonConfig
-from nadir.provenance.geopackage import write_geopackage
-from nadir.segmentation.map_polygons import polygons_of_map
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
+    from nadir.provenance.geopackage import write_geopackage
+    from nadir.segmentation.map_polygons import polygons_of_map
+
     cfg = section(options.cfg, "polygons", PolygonConfig | None) or PolygonConfig()
     table = polygons_of_map(options.map, options.confidence, class_table(options.cfg), cfg)
     write_geopackage(options.out, table, "landcover", "Patches of a land-cover map")

@@ -6,9 +6,7 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from nadir.cli.options import by_scene, device
 from nadir.learn.devices import lease
@@ -17,6 +15,9 @@ from nadir.raster.labels import open_labels
 from nadir.segmentation.ensemble import load_models
 from nadir.segmentation.held_out import HeldOutScene
 from nadir.segmentation.predictor import Predictor, needs_device
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def add_ground(parser: argparse.ArgumentParser) -> None:

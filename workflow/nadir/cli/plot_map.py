@@ -8,7 +8,6 @@ from pathlib import Path
 from nadir.cli.options import add_cfg, add_out, class_table
 from nadir.raster.cube import open_cube
 from nadir.raster.labels import open_labels
-from nadir.segmentation.figures_map import draw_map
 from nadir.tiles.table import read_split
 
 
@@ -25,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
+    from nadir.segmentation.figures_map import draw_map
+
     split = read_split(options.split)
     scene = options.out.parent.name
     held_out = split[(split["scene"] == scene) & (split["split"] == "test")]

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from nadir.cli.options import add_cfg, add_out, section
 from nadir.config.tiling import SplitConfig
-from nadir.tiles.leakage import certify
-from nadir.tiles.split import split_tiles
 from nadir.tiles.table import read_tiles, write_split
 
 
@@ -21,6 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
+    from nadir.tiles.leakage import certify
+    from nadir.tiles.split import split_tiles
+
     scenes = [read_tiles(path) for path in options.tiles]
     split = section(options.cfg, "split", SplitConfig)
     groups = section(options.cfg, "groups", dict[str, str]) if "groups" in options.cfg else {}

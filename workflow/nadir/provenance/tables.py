@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nadir.errors import InputError
 from nadir.provenance.atomic import atomic_path
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _REMEDY = "Delete it, if it is there, and run snakemake again."
 

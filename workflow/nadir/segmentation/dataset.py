@@ -7,10 +7,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from nadir.config.classes import ClassTable
 from nadir.config.experiments import AugmentConfig
@@ -20,6 +19,9 @@ from nadir.segmentation.patches import Scene, Window
 from nadir.tiles.augment import COPIES
 from nadir.tiles.sampling import class_chances
 from nadir.tiles.table import read_split
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _REBUILD = "Delete it and run snakemake again: it is rebuilt."
 

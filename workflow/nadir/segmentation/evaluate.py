@@ -9,10 +9,9 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import pandas as pd
 import rasterio
 from numpy.typing import NDArray
 from rasterio.windows import Window
@@ -26,6 +25,9 @@ from nadir.raster.grid import Grid
 from nadir.segmentation.confusion import empty_confusion, summary, update_confusion
 from nadir.segmentation.fine import FineTally, ShareLabels
 from nadir.segmentation.split_ground import paint_tiles
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 

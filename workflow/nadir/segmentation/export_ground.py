@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from nadir.errors import InputError
@@ -17,6 +17,9 @@ from nadir.raster.cube import Cube, open_cube
 from nadir.raster.extent import geographic_extent
 from nadir.segmentation.export import without_corner
 from nadir.tiles.table import read_split
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LOOKED_AT = 40  # tiles that are read in search of one without gaps
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from os import PathLike
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nadir.config.classes import ClassTable
 from nadir.raster.style import ACCENTS, INK, QUIET, new_figure, save_png, styled, wrapped_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LABEL_GAP = 0.052  # least distance between two class names, as a share of the axis
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
 import shapely
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -30,6 +29,9 @@ from nadir.segmentation.footprint_scores import (
     split_ground,
 )
 from nadir.segmentation.view import PIXELS, View, metres_per_pixel
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _RIGHT, _WRONG, _MISSED, _OUTSIDE = "#39d98a", "#ff4d6d", "#ffd60a", "#ffffff"
 _DETAIL = 320

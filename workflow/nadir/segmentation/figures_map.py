@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import rasterio
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -33,6 +32,9 @@ from nadir.raster.style import (
 )
 from nadir.segmentation.split_ground import paint_tiles
 from nadir.segmentation.view import View, band_reader
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _RIGHT, _WRONG = 1, 2
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
@@ -17,6 +16,9 @@ from nadir.raster.geotiff import open_raster
 from nadir.raster.grid import Grid
 from nadir.segmentation.evaluate import HardLabels
 from nadir.segmentation.split_ground import paint_tiles
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TILE = 256
 """Side of the tiles of the seed's protocol, in pixels."""

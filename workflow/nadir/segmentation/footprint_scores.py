@@ -13,11 +13,10 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
 import pyogrio
 import shapely
 from numpy.typing import NDArray
@@ -40,6 +39,9 @@ from nadir.segmentation.footprint_match import (
 )
 from nadir.segmentation.footprint_pixels import PixelCounts, count_pixels, tile_scores
 from nadir.segmentation.threshold import positive_id
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 

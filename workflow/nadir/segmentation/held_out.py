@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from nadir.config.experiments import PredictConfig
@@ -21,6 +21,9 @@ from nadir.segmentation.mosaic import Mosaic
 from nadir.segmentation.predict import Image, check_image, predict_into
 from nadir.segmentation.predictor import Predictor
 from nadir.segmentation.split_ground import paint_tiles
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def paint_tiles(tiles: pd.DataFrame, y: int, x: int, height: int, width: int) -> NDArray[np.bool_]:

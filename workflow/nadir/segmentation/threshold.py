@@ -7,10 +7,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import rasterio
 from numpy.typing import NDArray
 from rasterio.windows import Window
@@ -22,6 +21,9 @@ from nadir.raster.geotiff import open_raster
 from nadir.raster.grid import Grid
 from nadir.segmentation.evaluate import HardLabels
 from nadir.segmentation.split_ground import paint_tiles
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 

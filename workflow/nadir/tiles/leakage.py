@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import shapely
 from scipy.spatial import cKDTree
 
@@ -25,6 +24,9 @@ from nadir.tiles.ground import (
     plane_shapes,
 )
 from nadir.tiles.table import SPLITS, grid_of, scene_of, windows_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _log = logging.getLogger(__name__)
 

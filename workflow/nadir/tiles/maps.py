@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
@@ -19,6 +19,9 @@ from nadir.raster.grid import Grid
 from nadir.tiles.filters import CAUSES, count_causes
 from nadir.tiles.ground import places
 from nadir.tiles.table import SPLITS, grid_of, scene_of, windows_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLORS = {"train": "#3b6fb6", "validation": "#e8a33d", "test": "#c0392b", "none": "#b9b9b9"}
 """Color of each split, distinct also for color-blind eyes."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import shapely
 
 from nadir.raster.grid import Grid
 from nadir.tiles.ground import SNAP, Place, plane_shapes
 from nadir.tiles.table import windows_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def place_shapes(table: pd.DataFrame, grids: Mapping[str, Grid], place: Place) -> np.ndarray:

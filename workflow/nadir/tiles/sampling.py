@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 
 from nadir.tiles.augment import COPIES, COUNT
 from nadir.tiles.filters import class_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PLAN, _SAMPLE, _LOOK, _DISTURB, _MIX = 1, 2, 3, 4, 5  # separate the streams of random numbers
 

@@ -7,9 +7,9 @@ be seen in training and asked for in the test.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import shapely
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -18,6 +18,9 @@ from nadir.errors import InputError
 from nadir.raster.grid import Grid
 from nadir.tiles.ground import SNAP, places, plane_shapes
 from nadir.tiles.prune import place_shapes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _BOX = ["label_y0", "label_x0", "label_y1", "label_x1"]
 

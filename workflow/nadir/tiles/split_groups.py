@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import shapely
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from nadir.raster.grid import Grid
 from nadir.tiles.ground import SNAP, places, plane_shapes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def find_groups(

@@ -11,16 +11,18 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from nadir.errors import InputError
 from nadir.raster.blocks import run_blocks
 from nadir.tiles.cells import scene_blocks
 from nadir.tiles.scene import CubeLike, LabelsLike
 from nadir.tiles.table import windows_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _log = logging.getLogger(__name__)
 

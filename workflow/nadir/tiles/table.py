@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from nadir.errors import InputError
 from nadir.provenance.atomic import atomic_path
@@ -19,6 +18,7 @@ from nadir.raster.grid import Grid
 
 if TYPE_CHECKING:
     import geopandas as gpd
+    import pandas as pd
 
 SPLITS = ("train", "validation", "test")
 """The splits; a tile that belongs to none of them has split "none"."""
@@ -77,6 +77,8 @@ def read_split(path: str | os.PathLike[str]) -> pd.DataFrame:
     Raises:
         InputError: When there is no such file or it is no split.
     """
+    import pandas as pd
+
     return _read(path, pd.read_parquet, ("id", "scene", "y", "x", "size", "split"), "split")
 
 
