@@ -32,6 +32,9 @@ include: "rules/groundview.smk"
 include: "rules/report.smk"
 
 
+PARSED.keep()  # the next start need not parse the package again
+
+
 report: "workflow/report/workflow.rst"
 
 

@@ -27,7 +27,7 @@ from nadir.config.fetch import is_fetched
 from nadir.errors import NadirError
 from nadir.learn.devices import check_device
 from nadir.provenance import raw as raw_files
-from nadir.provenance.code import code_fingerprint
+from nadir.provenance.code import KEPT, ParsedFiles, code_fingerprint
 from nadir.provenance.digest import sha
 from nadir.provenance.times import end_the_future
 from nadir.report.failures import describe_failures
@@ -103,9 +103,12 @@ def text_of(**parts):
     return json.dumps(plain, sort_keys=True)
 
 
+PARSED = ParsedFiles(KEPT)
+
+
 def code_of(verb):
     """Fingerprint of the command's code, as `python -m nadir VERB` would import it."""
-    return code_fingerprint(f"nadir.cli.{verb.replace('-', '_')}")
+    return code_fingerprint(f"nadir.cli.{verb.replace('-', '_')}", parsed=PARSED)
 
 
 def dataset_of(wildcards):

@@ -1,10 +1,14 @@
 """The fingerprint changes with behaviour, and with nothing else."""
 
+import json
+import os
+import sys
 import textwrap
 
 import pytest
 
-from nadir.provenance.code import code_fingerprint, code_modules
+from nadir.provenance import code
+from nadir.provenance.code import ParsedFiles, code_fingerprint, code_modules
 
 FILES = {
     "nadir/__init__.py": '"""The package."""\n',
@@ -124,3 +128,63 @@ def test_real_package_has_a_stable_fingerprint():
     first = code_fingerprint("nadir.cli.main")
     assert first == code_fingerprint("nadir.cli.main")
     assert len(first) == 16 and int(first, 16) >= 0
+
+
+def test_what_was_parsed_is_kept(package, tmp_path, monkeypatch):
+    kept = tmp_path / "work" / ".snakemake" / "code.json"
+    first = ParsedFiles(kept)
+    before = code_fingerprint("nadir.cli.train", package, first)
+    assert not kept.exists()
+    first.keep()
+    assert before == code_fingerprint("nadir.cli.train", package)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(code, "_parse", lambda *_: pytest.fail("it was parsed again"))
+        again = ParsedFiles(kept)
+        assert code_fingerprint("nadir.cli.train", package, again) == before
+        stamp = kept.stat().st_mtime_ns
+        again.keep()
+        assert kept.stat().st_mtime_ns == stamp  # nothing new, nothing written
+
+
+def test_what_was_kept_never_hides_an_edit(package, tmp_path):
+    kept = tmp_path / "code.json"
+    first = ParsedFiles(kept)
+    before = code_fingerprint("nadir.cli.train", package, first)
+    first.keep()
+    steps = package / "nadir/learn/steps.py"
+    stat = steps.stat()
+    steps.write_text(steps.read_text().replace("return a", "return b"))
+    os.utime(steps, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # same size, same time
+    second = ParsedFiles(kept)
+    assert code_fingerprint("nadir.cli.train", package, second) != before
+    second.keep()
+    assert len(json.loads(kept.read_text())["files"]) == 7  # the old one does not stay
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no JSON",
+        "[]",
+        '{"python": 1}',
+        '{"python": "PYTHON"}',
+        '{"python": "PYTHON", "files": 3}',
+    ],
+)
+def test_a_torn_file_or_one_of_another_python_is_parsed_again(package, tmp_path, text):
+    kept = tmp_path / "code.json"
+    kept.write_text(text.replace("PYTHON", json.dumps(sys.version)[1:-1]))
+    parsed = ParsedFiles(kept)
+    expected = code_fingerprint("nadir.cli.train", package)
+    assert code_fingerprint("nadir.cli.train", package, parsed) == expected
+    parsed.keep()
+    assert json.loads(kept.read_text())["python"] == sys.version
+
+
+def test_a_folder_that_cannot_be_written_only_costs_time(package, tmp_path):
+    (tmp_path / "file").write_text("")
+    parsed = ParsedFiles(tmp_path / "file" / "code.json")
+    assert code_fingerprint("nadir.cli.train", package, parsed)
+    parsed.keep()
