@@ -245,7 +245,7 @@ def collect_crowns(
     far, deep = int(np.floor(box[2] / LATTICE)) + 4, int(np.floor(box[3] / LATTICE)) + 4
     fields = tabulate_fields(low, high, deep - high, far - low, world.frame, world.seed)
     cells = world.cells(box[0] - 8, box[1] - 8, box[2] + 8, box[3] + 8)
-    sites, hashes, roads, _ = world.features(*box)
+    sites, hashes, roads = world.sites_and_roads(*box)
     found = [
         _collect(
             bush, box, fields, low, high, *cells, sites, hashes, roads, epoch.table, world.seed

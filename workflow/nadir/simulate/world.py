@@ -193,16 +193,31 @@ class World:
         """Return what is drawn as shapes near a rectangle in metres from the world's corner.
 
         Returns:
-            Table of sites and their hashes (`sites.collect_sites`), of road segments
-            (`roads.collect_roads`) and of buildings (`buildings.collect_buildings`); buildings
-            reach 80 m beyond the rectangle, the rest 150 m.
+            What `sites_and_roads` returns, and a table of buildings
+            (`buildings.collect_buildings`), which reach 80 m beyond the rectangle.
         """
-        box = (float(x0 - _MARGIN), float(y0 - _MARGIN), float(x1 + _MARGIN), float(y1 + _MARGIN))
-        sites, hashes = collect_sites(*box, self.frame, self.seed)
-        roads = collect_roads(*box, self.seed)
+        sites, hashes, roads = self.sites_and_roads(x0, y0, x1, y1)
+        box = _widened(x0, y0, x1, y1)
         houses = collect_buildings(sites, hashes, roads, self.cfg.courtyards, self.frame, self.seed)
         near = (
             (houses[:, BX] > box[0] + 70) & (houses[:, BX] < box[2] - 70)
             & (houses[:, BY] > box[1] + 70) & (houses[:, BY] < box[3] - 70)
         )  # fmt: skip  # beyond, too few neighbors are known to decide whether a building stands
         return sites, hashes, roads, houses[near]
+
+    def sites_and_roads(
+        self, x0: float, y0: float, x1: float, y1: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return sites and roads to 150 m beyond a rectangle in metres from the world's corner.
+
+        Returns:
+            Table of sites and their hashes (`sites.collect_sites`), and of road segments
+            (`roads.collect_roads`).
+        """
+        box = _widened(x0, y0, x1, y1)
+        return *collect_sites(*box, self.frame, self.seed), collect_roads(*box, self.seed)
+
+
+def _widened(x0: float, y0: float, x1: float, y1: float) -> tuple[float, float, float, float]:
+    """Return a rectangle with the margin in which things may matter to it."""
+    return float(x0 - _MARGIN), float(y0 - _MARGIN), float(x1 + _MARGIN), float(y1 + _MARGIN)
