@@ -258,15 +258,16 @@ def pretrained_files(wildcards):
 GPUS = 0 if CONFIG.compute.device == "cpu" else 1
 
 # Of trainings that several processes share: all their GPUs, and on SLURM their machines, on each of
-# which the command itself starts one task.
+# which the command itself starts one task. There GPUs are asked for by machine (`gres`): of a
+# number for the whole job SLURM may give one machine more, and the other one too few.
 PROCESSES = CONFIG.compute.processes
-SHARED_GPUS = GPUS * PROCESSES * CONFIG.compute.nodes
-MACHINES = (
-    {"nodes": CONFIG.compute.nodes, "tasks": CONFIG.compute.nodes}
-    | {"tasks_per_gpu": 0, "mpi": "srun"}
-    if CONFIG.compute.nodes > 1
-    else {}
-)
+SHARED_GPUS = GPUS * PROCESSES
+MACHINES = {}
+if CONFIG.compute.nodes > 1:
+    MACHINES = {"nodes": CONFIG.compute.nodes, "tasks": CONFIG.compute.nodes}
+    MACHINES |= {"tasks_per_gpu": 0, "mpi": "srun"}
+    MACHINES |= {"gres": f"gpu:{SHARED_GPUS}"} if SHARED_GPUS else {}
+    SHARED_GPUS = 0
 
 
 def members_of(wildcards):

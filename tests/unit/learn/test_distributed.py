@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 import time
@@ -162,3 +163,20 @@ def test_a_killed_process_ends_all_and_the_rest_is_done_by_others(tmp_path, rank
     trainings.train("retrieval", tmp_path / "images", tmp_path / "retrieval/one")
     killed, alone = (_history(tmp_path / "retrieval" / name) for name in ("killed", "one"))
     np.testing.assert_allclose(killed["train_loss"], alone["train_loss"], rtol=TOLERANCE)
+
+
+def test_only_the_first_process_tells_but_gpus_of_all_machines_count(monkeypatch, caplog):
+    monkeypatch.setattr(distributed, "_meeting_place", lambda group: None)
+    for name in ("init_process_group", "barrier", "destroy_process_group", "PrefixStore"):
+        monkeypatch.setattr(distributed.dist, name, lambda *_, **__: None)
+    names = ("nadir", "nadir.learn.energy")
+    before = [logging.getLogger(name).level for name in names]
+    try:
+        logging.getLogger("nadir").setLevel(logging.INFO)
+        with distributed.joined(Group(rank=1, size=2, node=1)):
+            logging.getLogger("nadir.learn.loop").info("epoch 1")
+            logging.getLogger("nadir.learn.energy").info("GPU energy")
+    finally:
+        for name, level in zip(names, before, strict=True):
+            logging.getLogger(name).setLevel(level)
+    assert caplog.messages == ["GPU energy"]

@@ -228,3 +228,14 @@ def test_a_command_waits_for_whoever_writes_its_output(tmp_path, child, path):
     _, said = process.communicate(timeout=60)
     assert process.returncode == 2 and "died while writing" in said and "nadir: error" in said
     assert list(lease.parent.iterdir()) == []
+
+
+class Stale(type(Path())):
+    """A file on NFS that another machine has just removed."""
+
+    def open(self, *arguments, **options):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+
+def test_a_lease_that_another_machine_removes_while_it_is_read_is_gone(tmp_path):
+    assert lease_module._look(Stale(tmp_path / "lease.json")) is None

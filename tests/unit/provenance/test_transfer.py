@@ -6,7 +6,13 @@ import pytest
 from nadir.errors import InputError
 from nadir.provenance import transfer
 from nadir.provenance.publishing import files_of, publish
-from nadir.provenance.transfer import download, download_folder, local_copy, newest_version
+from nadir.provenance.transfer import (
+    download,
+    download_folder,
+    etag_of_parts,
+    local_copy,
+    newest_version,
+)
 
 
 @pytest.fixture
@@ -207,3 +213,56 @@ def test_digests_are_of_the_content(store, folder):
         "sha256": hashlib.sha256(data).hexdigest(),
         "size": len(data),
     }
+
+
+def test_two_downloads_at_once_give_one_whole_file(store, tmp_path, monkeypatch):
+    """The second begins while the first is halfway, and ends before it."""
+    monkeypatch.setattr(transfer, "_PIECE", 1000)
+    body = os.urandom(3500)
+    address = store.put("x", body)
+    client = transfer.filesystem()
+    whole, calls = client.cat_file, []
+
+    def meanwhile(path, start, end):
+        calls.append(start)
+        if len(calls) == 3:
+            download(address, tmp_path / "x")
+        return whole(path, start=start, end=end)
+
+    monkeypatch.setattr(client, "cat_file", meanwhile)
+    download(address, tmp_path / "x")
+    assert calls == [0, 1000, 2000, 2000, 3000, 3000]
+    assert (tmp_path / "x").read_bytes() == body
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_the_etag_of_parts(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"abcde")
+    halves = [hashlib.md5(part).digest() for part in (b"abc", b"de")]
+    assert etag_of_parts(path, 3) == hashlib.md5(b"".join(halves)).hexdigest() + "-2"
+
+
+@pytest.mark.parametrize("part", [8, 5, 7])
+def test_what_was_sent_in_parts_is_copied_once(store, tmp_path, monkeypatch, part):
+    monkeypatch.setattr(transfer, "_MEBIBYTE", 1000)
+    body = os.urandom(23_456)
+    store.put("set/x", body)
+    known = transfer.list_objects
+
+    def in_parts(base):
+        path = tmp_path / "whole"
+        path.write_bytes(body)
+        tag = etag_of_parts(path, part * 1000)
+        return {name: transfer.ObjectInfo(info.size, tag) for name, info in known(base).items()}
+
+    monkeypatch.setattr(transfer, "list_objects", in_parts)
+    monkeypatch.setattr(transfer, "stat_object", lambda name: in_parts("s3://data/set/")[name])
+    download_folder("s3://data/set", tmp_path / "copy")
+    calls = []
+    monkeypatch.setattr(transfer, "download", lambda address, *_: calls.append(address))
+    download_folder("s3://data/set", tmp_path / "copy")
+    assert calls == []
+    (tmp_path / "copy/x").write_bytes(body[:-1] + b"?")
+    download_folder("s3://data/set", tmp_path / "copy")
+    assert calls == ["s3://data/set/x"]

@@ -14,6 +14,7 @@ file system, for so long finds its lease gone and ends at once, before it writes
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -242,6 +243,10 @@ def _look(lease: Path) -> tuple[dict[str, Any], Sign] | None:
             facts, text = os.fstat(file.fileno()), file.read(4096)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        if error.errno == errno.ESTALE:  # NFS: removed by another machine while it was read
+            return None
+        raise
     try:
         owner = json.loads(text)
     except ValueError:

@@ -44,6 +44,9 @@ CACHE_VARIABLE = "NADIR_CACHE"
 """Environment variable: folder for copies of objects; by default that of the user's caches."""
 
 _PIECE = 2**23  # bytes asked for at a time: what a fault costs at most
+_MEBIBYTE = 2**20
+_USUAL = (8, 5, 16, 10, 15, 32, 50, 64, 100, 128, 256, 512)  # of tools that send in parts, MiB
+_MOST_SIZES = 6  # each costs reading the file once
 FORMAT = 1
 """Version of the layout of a list."""
 
@@ -102,6 +105,9 @@ def _is_whole(place: Path, info: ObjectInfo) -> bool:
 def download(address: str, place: Path, info: ObjectInfo | None = None) -> None:
     """Copy an object to a file, which is there whole or not at all.
 
+    Should two processes do so at once (the lock of the cache excludes nobody on some file systems),
+    both write the same bytes to the same places of one file, and who is first names it.
+
     Args:
         address: The object.
         place: The file to make.
@@ -116,17 +122,29 @@ def download(address: str, place: Path, info: ObjectInfo | None = None) -> None:
     partial = place.with_name(f"{hidden_beginning(place)}{number}.partial")
     with write_faults(place):
         place.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("ab") as file:
-            _append(address, file, info)
+        with open(os.open(partial, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as file:
+            try:
+                _append(address, file, info)
+            except ReplacedObjectError:
+                partial.unlink(missing_ok=True)
+                raise
             os.fsync(file.fileno())
-        os.replace(partial, place)
+        try:
+            os.replace(partial, place)
+        except FileNotFoundError:
+            if not _is_whole(place, info):
+                raise
+
+
+class ReplacedObjectError(InputError):
+    """An object is another one than when its download began."""
 
 
 def _append(address: str, file: Any, info: ObjectInfo) -> None:
     """Append what a file lacks of an object."""
     done = file.seek(0, os.SEEK_END)
     if done > info.size:  # never by our own hand
-        done = file.truncate(0)
+        done = file.seek(file.truncate(0))
     name = PurePosixPath(address).name
     with tqdm(
         total=info.size, initial=done, unit="B", unit_scale=True, desc=name, disable=None
@@ -144,8 +162,7 @@ def _append(address: str, file: Any, info: ObjectInfo) -> None:
             bar.update(len(data))
             done = end
     if stat_object(address) != info:
-        file.truncate(0)
-        raise InputError(address, "the object was replaced meanwhile", "Run it again.")
+        raise ReplacedObjectError(address, "the object was replaced meanwhile", "Run it again.")
 
 
 def download_folder(address: str, folder: Path) -> list[str]:
@@ -199,8 +216,40 @@ def _is_copy(place: Path, info: ObjectInfo, expected: str | None) -> bool:
         return False
     if expected:
         return file_sha(place) == expected
-    with place.open("rb") as file:  # of an object sent in pieces, the ETag is not the md5
+    if "-" in info.etag:
+        return any(etag_of_parts(place, part) == info.etag for part in _part_sizes(info))
+    with place.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest() == info.etag
+
+
+def etag_of_parts(place: Path, part: int) -> str:
+    """Return the ETag of a file that was sent in parts: the md5 of their md5s, and their number.
+
+    Args:
+        place: The file.
+        part: Bytes of each part but the last.
+    """
+    sums = []
+    with place.open("rb") as file:
+        while piece := file.read(part):
+            sums.append(hashlib.md5(piece, usedforsecurity=False).digest())
+    return f"{hashlib.md5(b''.join(sums), usedforsecurity=False).hexdigest()}-{len(sums)}"
+
+
+def _part_sizes(info: ObjectInfo) -> list[int]:
+    """Return the sizes in which an object may have been sent, usual ones first.
+
+    Tools send parts of whole mebibytes, all alike but the last.
+    """
+    count = info.etag.rpartition("-")[2]
+    if not count.isdigit() or not int(count):
+        return []
+    parts = int(count)
+    least = -(-info.size // (parts * _MEBIBYTE))
+    most = (info.size - 1) // ((parts - 1) * _MEBIBYTE) if parts > 1 else max(_USUAL)
+    fitting = [size for size in _USUAL if least <= size <= most]
+    others = [size for size in range(least, most + 1) if size not in fitting]
+    return [size * _MEBIBYTE for size in (fitting + others)[:_MOST_SIZES]]
 
 
 def _check_digest(address: str, path: Path, expected: str) -> None:
