@@ -80,6 +80,11 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     return f"; did you mean {choice!r}?" if choice else ""
 
 
+def has_credentials(text: str) -> bool:
+    """Whether an address in a text holds a name or password before its host."""
+    return bool(_CREDENTIALS.search(text))
+
+
 def without_secrets(text: str) -> str:
     """Return a text with credentials and signatures of the addresses in it replaced by `***`."""
     return _SIGNATURES.sub(r"\1***", _CREDENTIALS.sub("***@", text))

@@ -235,6 +235,18 @@ def test_environment_variables(monkeypatch):
     assert "scenes.s.mask.file: the environment variable LABELS is not set" in line
 
 
+def test_a_password_in_an_address_is_refused_and_not_shown(monkeypatch):
+    monkeypatch.setenv("ARCHIVE", "https://me:hidden@host")
+    file = {"file": "${ARCHIVE}/a.tif"}
+    scenes = {"home": {"role": "predict", "dates": {"june": file}}}
+    dataset = {"bands": ["B02"], "scenes": scenes}
+    with pytest.raises(ConfigError) as caught:
+        load_config({"landcover": {"datasets": {"d": dataset}}})
+    told = str(caught.value)
+    assert "landcover.datasets.d.scenes.home.dates.june.file" in told and "netrc" in told
+    assert "hidden" not in told
+
+
 @pytest.mark.parametrize(
     ("recipe", "model"),
     [

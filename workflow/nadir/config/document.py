@@ -44,7 +44,7 @@ from nadir.config.retrieval_recipes import RETRIEVAL_RECIPES
 from nadir.config.searches import SearchConfig
 from nadir.config.searches_ends import search_ends
 from nadir.config.worlds import WorldConfig
-from nadir.errors import ConfigError, did_you_mean
+from nadir.errors import ConfigError, did_you_mean, has_credentials, without_secrets
 
 
 class ComputeConfig(ConfigModel):
@@ -189,7 +189,10 @@ class _Names(ConfigModel):
 
 
 def _expand(value: Any, path: str, problems: list[str]) -> Any:
-    """Replace `${NAME}` in every string from the environment."""
+    """Replace `${NAME}` in every string from the environment; refuse passwords in addresses.
+
+    Snakemake keeps the settings of each job in its records, and shows them: no password among them.
+    """
     if isinstance(value, dict):
         return {
             key: _expand(item, f"{path}.{key}".lstrip("."), problems) for key, item in value.items()
@@ -209,7 +212,13 @@ def _expand(value: Any, path: str, problems: list[str]) -> Any:
             return match[0]
         return found
 
-    return re.sub(r"\$\{(\w+)\}", variable, value)
+    expanded = re.sub(r"\$\{(\w+)\}", variable, value)
+    if has_credentials(expanded):
+        problems.append(
+            f"{path}: {without_secrets(expanded)} holds a name or password; give them in ~/.netrc, "
+            "of s3:// where AWS tools look for them"
+        )
+    return expanded
 
 
 def _fill_recipes(raw: dict[str, Any], problems: list[str]) -> dict[str, Any]:
