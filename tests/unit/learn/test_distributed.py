@@ -169,13 +169,13 @@ def test_only_the_first_process_tells_but_gpus_of_all_machines_count(monkeypatch
     monkeypatch.setattr(distributed, "_meeting_place", lambda group: None)
     for name in ("init_process_group", "barrier", "destroy_process_group", "PrefixStore"):
         monkeypatch.setattr(distributed.dist, name, lambda *_, **__: None)
-    names = ("nadir", "nadir.learn.energy")
+    names = ("nadir", "nadir.learn.gpu_meter")
     before = [logging.getLogger(name).level for name in names]
     try:
         logging.getLogger("nadir").setLevel(logging.INFO)
         with distributed.joined(Group(rank=1, size=2, node=1)):
             logging.getLogger("nadir.learn.loop").info("epoch 1")
-            logging.getLogger("nadir.learn.energy").info("GPU energy")
+            logging.getLogger("nadir.learn.gpu_meter").info("GPU energy")
     finally:
         for name, level in zip(names, before, strict=True):
             logging.getLogger(name).setLevel(level)

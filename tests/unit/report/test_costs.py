@@ -14,7 +14,7 @@ from nadir.cli.main import main
 from nadir.config.costs import CostConfig
 from nadir.provenance.benchmarks import Taken
 from nadir.report.costs import present_costs
-from nadir.report.rule_costs import costs_of, joules_of
+from nadir.report.rule_costs import GpuUse, costs_of, gpus_of
 
 HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 
@@ -55,22 +55,29 @@ def test_sums():
 def test_prices():
     jobs = [taken("a", 3600, 7200), taken("b", 1800)]
     cfg = CostConfig(price_per_core_hour=0.5, price_per_kwh=0.2)
-    one, other = costs_of(jobs, {"a": 3.6e6}, cfg)
+    one, other = costs_of(jobs, {"a": GpuUse(joules=3.6e6)}, cfg)
     assert one.price == pytest.approx(2 * 0.5 + 0.2)
     assert other.price == pytest.approx(0.25)
 
 
-def test_energy_is_read_from_logs(results):
+def test_what_gpus_took_is_read_from_logs(results):
     path = results / "logs" / "train" / "a b.log"
     path.parent.mkdir(parents=True)
     path.write_text(
         "$ python -m nadir train-model\nINFO GPU energy: 1500.5 J in 3.0 s on 12\n"
         "INFO GPU energy: 499.5 J in 1.0 s on 12\nnot INFO GPU energy: 9 J in 1 s on 1\n"
+        "INFO GPU use: busy 90.0 % of 3.0 s, at most 500 MB of memory, on 12\n"
+        "INFO GPU use: busy 50.0 % of 1.0 s, at most 700 MB of memory, on 12\n"
     )
     (path.parent / "link.log").symlink_to(path)
-    assert joules_of(results) == {"train": 2000.0}
+    (path.parent / "other.log").write_text("INFO epoch 1/2\n")
+    assert gpus_of(results) == {"train": GpuUse(2000.0, pytest.approx(0.8), 700.0)}
     write(results)
-    assert "GPU energy, Wh" in (results / "cost.html").read_text()
+    page = (results / "cost.html").read_text()
+    assert "GPU energy, Wh" in page and "GPU busy" in page and ">80%<" in page
+    frame = pd.read_csv(results / "cost.csv").set_index("rule")
+    assert frame.loc["train", "gpu_memory_mb"] == 700
+    assert math.isnan(frame.loc["plot", "gpu_busy"])
 
 
 def test_page_table_and_picture(results):

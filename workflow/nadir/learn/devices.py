@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from nadir.errors import InputError
-from nadir.learn.energy import log_energy
 from nadir.learn.gpu_lock import gpu_ids, locked
+from nadir.learn.gpu_meter import metered
 from nadir.learn.group import ALONE, Group
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def lease(device: str, group: Group = ALONE) -> Iterator[torch.device]:
             )
             numbers = held.enter_context(locked(ids, group.local_size))
             for number in numbers:
-                held.enter_context(log_energy(ids[number]))
+                held.enter_context(metered(ids[number]))
             if group.size > 1:
                 from nadir.learn.distributed import tell
 

@@ -59,7 +59,7 @@ def joined(group: Group) -> Iterator[None]:
     if not group.leads:
         logging.getLogger("nadir").setLevel(logging.WARNING)
         # What the GPUs of other machines took counts, too.
-        logging.getLogger("nadir.learn.energy").setLevel(logging.INFO)
+        logging.getLogger("nadir.learn.gpu_meter").setLevel(logging.INFO)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     with _together(group):
         store = _meeting_place(group)

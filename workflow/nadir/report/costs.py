@@ -13,7 +13,7 @@ from nadir.provenance.atomic import write_text
 from nadir.provenance.benchmarks import read_all
 from nadir.report.costs_figure import draw_costs
 from nadir.report.costs_page import costs_page
-from nadir.report.rule_costs import RuleCost, costs_of, joules_of
+from nadir.report.rule_costs import RuleCost, costs_of, gpus_of
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def present_costs(
     taken = read_all(results)
     if not taken:
         log.warning("%s: no job was measured yet", results)
-    costs = costs_of(taken, joules_of(Path(results)), cfg)
+    costs = costs_of(taken, gpus_of(Path(results)), cfg)
     frame = pd.DataFrame([vars(one) for one in costs], columns=list(RuleCost.__annotations__))
     write_text(table, frame.to_csv(index=False, float_format="%.6g"))
     draw_costs(costs, figure)

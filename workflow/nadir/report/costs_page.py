@@ -28,6 +28,7 @@ def costs_page(costs: Sequence[RuleCost], cfg: CostConfig, figure: Path) -> str:
     picture = base64.b64encode(read_bytes(figure)).decode()
     priced = any(not math.isnan(one.price) for one in costs)
     counted = any(not math.isnan(one.joules) for one in costs)
+    watched = any(not math.isnan(one.gpu_busy) for one in costs)
     heads = [
         ("text", "rule"),
         ("number", "jobs"),
@@ -39,16 +40,17 @@ def costs_page(costs: Sequence[RuleCost], cfg: CostConfig, figure: Path) -> str:
         ("number", "memory, MB"),
         ("number", "read, MB"),
         ("number", "written, MB"),
+        *([("number", "GPU busy"), ("number", "GPU memory, MB")] if watched else []),
         *([("number", "GPU energy, Wh")] if counted else []),
         *([("number", f"price, {cfg.currency}")] if priced else []),
     ]
-    rows = [_row(one, counted, priced) for one in costs]
+    rows = [_row(one, watched, counted, priced) for one in costs]
     alt = "Bars: hours of cores by rule, and the most memory of one job"
     body = [
         f"<p>{escape(summary(costs, cfg))}</p>",
         f'<p><img src="data:image/png;base64,{picture}" alt="{alt}" style="max-width: 100%"></p>',
         *sortable_table("What the jobs of each rule took, at their last run", heads, rows, 1),
-        *definitions(_terms(counted, priced, cfg)),
+        *definitions(_terms(watched, counted, priced, cfg)),
     ]
     return page("What it cost", body)
 
@@ -75,7 +77,9 @@ def summary(costs: Sequence[RuleCost], cfg: CostConfig) -> str:
     return f"{text}."
 
 
-def _terms(counted: bool, priced: bool, cfg: CostConfig) -> Iterable[tuple[str, str]]:
+def _terms(
+    watched: bool, counted: bool, priced: bool, cfg: CostConfig
+) -> Iterable[tuple[str, str]]:
     """Yield what the columns mean."""
     yield (
         "time",
@@ -88,6 +92,9 @@ def _terms(counted: bool, priced: bool, cfg: CostConfig) -> Iterable[tuple[str, 
         "Processor time, and no less than the time that passed: a job holds one core at least.",
     )
     yield "memory", "The most that one job of the rule took (RSS)."
+    if watched:
+        yield "GPU busy", "Share of the time a GPU was held in which a kernel ran on it (NVML)."
+        yield "GPU memory", "The most that was taken of one GPU (NVML), looked at every second."
     if counted:
         yield "GPU energy", "As NVML counted it while trainings held their GPU."
     else:
@@ -110,7 +117,7 @@ def _terms(counted: bool, priced: bool, cfg: CostConfig) -> Iterable[tuple[str, 
         yield "price", "Not shown: `costs.price_per_core_hour` is not set."
 
 
-def _row(one: RuleCost, counted: bool, priced: bool) -> str:
+def _row(one: RuleCost, watched: bool, counted: bool, priced: bool) -> str:
     """Return one line of the table."""
     cells = [
         _cell(one.jobs, f"{one.jobs}"),
@@ -122,6 +129,14 @@ def _row(one: RuleCost, counted: bool, priced: bool) -> str:
         _cell(one.memory_mb, f"{one.memory_mb:,.0f}"),
         _cell(one.read_mb, f"{one.read_mb:,.0f}"),
         _cell(one.written_mb, f"{one.written_mb:,.0f}"),
+        *(
+            [
+                _cell(one.gpu_busy, f"{one.gpu_busy:.0%}"),
+                _cell(one.gpu_memory_mb, f"{one.gpu_memory_mb:,.0f}"),
+            ]
+            if watched
+            else []
+        ),
         *([_cell(one.joules, f"{one.joules / 3600:,.3g}")] if counted else []),
         *([_cell(one.price, f"{one.price:,.4f}")] if priced else []),
     ]

@@ -1,4 +1,4 @@
-"""What rules took, added up over their jobs: time, memory, energy and price."""
+"""What rules took, added up over their jobs: time, memory, GPUs and price."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nadir.config.costs import CostConfig
-from nadir.learn.energy import LINE
+from nadir.learn.gpu_meter import ENERGY, USE
 from nadir.provenance.benchmarks import Taken
 
 KWH = 3.6e6
@@ -37,6 +37,9 @@ class RuleCost:
         written_mb: Written to disks.
         share: Share of `core_hours` in those of all rules, 0 to 1.
         joules: Energy of GPUs; NaN where none was counted.
+        gpu_busy: Share of the time that GPUs were held in which they computed, 0 to 1; NaN where
+            it is not known.
+        gpu_memory_mb: Most memory taken of one GPU; NaN where it is not known.
         price: In the currency; NaN without prices.
     """
 
@@ -51,15 +54,32 @@ class RuleCost:
     written_mb: float
     share: float
     joules: float
+    gpu_busy: float
+    gpu_memory_mb: float
     price: float
 
 
-def costs_of(taken: Sequence[Taken], joules: dict[str, float], cfg: CostConfig) -> list[RuleCost]:
+@dataclass
+class GpuUse:
+    """What the jobs of a rule took of GPUs, as their logs tell; NaN where they do not.
+
+    Attributes:
+        joules: Energy.
+        busy: Share of the time in which GPUs computed, 0 to 1.
+        memory_mb: Most memory of one GPU.
+    """
+
+    joules: float = math.nan
+    busy: float = math.nan
+    memory_mb: float = math.nan
+
+
+def costs_of(taken: Sequence[Taken], gpus: dict[str, GpuUse], cfg: CostConfig) -> list[RuleCost]:
     """Return what jobs took by rule, the dearest first.
 
     Args:
         taken: What each job took.
-        joules: Rule -> energy of GPUs, where it was counted.
+        gpus: Rule -> what it took of GPUs, where logs tell.
         cfg: Prices.
     """
     by_rule: dict[str, list[Taken]] = defaultdict(list)
@@ -67,6 +87,7 @@ def costs_of(taken: Sequence[Taken], joules: dict[str, float], cfg: CostConfig) 
         by_rule[one.rule].append(one)
     hours = {rule: sum(map(_held, jobs)) / 3600 for rule, jobs in by_rule.items()}
     total = math.fsum(hours.values())
+    used = {rule: gpus.get(rule, GpuUse()) for rule in by_rule}
     found = [
         RuleCost(
             rule,
@@ -79,8 +100,10 @@ def costs_of(taken: Sequence[Taken], joules: dict[str, float], cfg: CostConfig) 
             _sum(one.read_mb for one in jobs),
             _sum(one.written_mb for one in jobs),
             hours[rule] / total if total else 0.0,
-            joules.get(rule, math.nan),
-            _price(hours[rule], joules.get(rule, math.nan), cfg),
+            used[rule].joules,
+            used[rule].busy,
+            used[rule].memory_mb,
+            _price(hours[rule], used[rule].joules, cfg),
         )
         for rule, jobs in by_rule.items()
     ]
@@ -112,9 +135,9 @@ def _most(values: Iterable[float]) -> float:
     return max((value for value in values if not math.isnan(value)), default=math.nan)
 
 
-def joules_of(results: Path) -> dict[str, float]:
-    """Return rule -> energy of GPUs, as the logs of its jobs tell; links are skipped."""
-    found: dict[str, float] = defaultdict(float)
+def gpus_of(results: Path) -> dict[str, GpuUse]:
+    """Return rule -> what its jobs took of GPUs, as their logs tell; links are skipped."""
+    told: dict[str, list[str]] = defaultdict(list)
     root = results / _LOGS
     for here, _, names in os.walk(root):
         for name in sorted(names):
@@ -122,6 +145,21 @@ def joules_of(results: Path) -> dict[str, float]:
             rule = path.relative_to(root).parts[0]
             if path.suffix != ".log" or path.is_symlink() or path.stat().st_size > _LARGEST:
                 continue
-            for joules, _seconds in LINE.findall(path.read_text(errors="replace")):
-                found[rule] += float(joules)
-    return dict(found)
+            told[rule].append(path.read_text(errors="replace"))
+    found = {rule: _use_of(texts) for rule, texts in told.items()}
+    return {rule: use for rule, use in found.items() if use is not None}
+
+
+def _use_of(texts: Sequence[str]) -> GpuUse | None:
+    """Return what logs tell of GPUs, None where they tell nothing."""
+    joules = [float(taken) for text in texts for taken, _seconds in ENERGY.findall(text)]
+    looks = [tuple(map(float, found)) for text in texts for found in USE.findall(text)]
+    if not joules and not looks:
+        return None
+    use = GpuUse(joules=math.fsum(joules) if joules else math.nan)
+    if looks:
+        held = math.fsum(seconds for _, seconds, _ in looks)
+        busy = math.fsum(percent * seconds for percent, seconds, _ in looks) / 100
+        use.busy = busy / held if held else 0.0
+        use.memory_mb = max(memory for _, _, memory in looks)
+    return use
