@@ -79,8 +79,6 @@ DRIVER = {"start": 6.0, "job": 0.012}
 (`benchmarks/graph_scale.py`)."""
 SUBMIT = 0.15
 """Seconds between two jobs that one Snakemake hands to a cluster."""
-MOST_LEARNING = 850
-"""Scenes whose paths fit into one command (docs/limits.md)."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ and begun anew. At last one goes to its end.
 workflow and package, as a clone in which `snakemake --cores 2` has ended.
 
 Prints figures as JSON; the exit code is 1 when a product differs from the uninterrupted run's in a
-single byte, is lacking, or came on top, or when a run failed.
+single byte, is lacking, or came on top, when a run failed, or when anything half-written is left.
 """
 
 import argparse
@@ -330,7 +330,8 @@ def main():
         options.sound = options.sound and options.sound.resolve()
         figures = run(folder.resolve(), options)
     sys.stdout.write(json.dumps(figures, indent=1) + "\n")
-    return int(bool(figures["different"] or figures["runs_that_failed"]))
+    faults = ("different", "runs_that_failed", "half_written_left")
+    return int(any(figures[name] for name in faults))
 
 
 if __name__ == "__main__":
