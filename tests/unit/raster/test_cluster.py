@@ -9,12 +9,17 @@ import numpy as np
 import pytest
 from dask_work import Deadly, Table, die, square, unknown
 
+from nadir.config.classes import CATALONIA
 from nadir.config.document import ComputeConfig
-from nadir.config.scenes import CubeConfig, ImageSource
+from nadir.config.scenes import CubeConfig, ImageSource, LabelConfig
 from nadir.errors import InputError
 from nadir.raster import cluster
 from nadir.raster.blocks import run_blocks
 from nadir.raster.cube import build_cube
+from nadir.raster.grid import Grid
+from nadir.raster.labels import align_labels, open_labels
+from nadir.raster.masks import RasterMask
+from nadir.raster.outlines import trace_outlines
 from nadir.raster.sources import open_source
 
 BANDS = ("B02", "B03", "B04")
@@ -41,6 +46,29 @@ def test_a_cluster_of_processes_makes_the_bytes_of_threads_though_a_worker_is_ki
     assert image.mark.exists()
     assert made[0] == made[1]
     assert len(made[0]) > 9
+
+
+def test_labels_and_outlines_are_those_of_threads(tmp_path, write_raster):
+    from distributed import LocalCluster
+
+    rng = np.random.default_rng(1)
+    coarse = rng.integers(0, 4, (60, 55)).astype(np.uint8)
+    mask = RasterMask(str(write_raster("mask.tif", np.kron(coarse, np.ones((50, 40), np.uint8)))))
+    grid = Grid(mask.grid.crs, (5.0, 0.0, *mask.grid.transform[2:4], -5.0, mask.grid.transform[5]),
+                600, 440)  # fmt: skip
+    small = CubeConfig(chunk=256, shard=256)
+    made = []
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as ours:
+        for name, scheduler in (("threads", None), ("cluster", ours.scheduler_address)):
+            at = tmp_path / name / "labels.manifest.json"
+            at.parent.mkdir()
+            cfg = LabelConfig(rule="weighted", smoothing=1)
+            align_labels(mask, grid, CATALONIA, cfg, at, {}, small, 2, scheduler)
+            outline = at.with_name("outline.manifest.json")
+            trace_outlines(open_labels(at), 2, outline, small, None, 2, scheduler)
+            made.append(files_below(tmp_path / name))
+    assert made[0] == made[1]
+    assert len(made[0]) > 12
 
 
 @pytest.mark.slow
