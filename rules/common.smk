@@ -507,6 +507,15 @@ def metrics_of(wildcards):
     ]
 
 
+def seeds_of(wildcards):
+    """The experiments that are seeds of one, by its name."""
+    found = {}
+    for name, experiment in CONFIG.job(wildcards.job).experiments.items():
+        if experiment.repeats:
+            found.setdefault(experiment.repeats, []).append(name)
+    return found
+
+
 def footprints_of(wildcards):
     """Scores of footprints of all experiments of the building job."""
     if wildcards.job != "buildings":

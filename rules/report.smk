@@ -32,6 +32,7 @@ rule compare_experiments:
         mem_mb=1000,
         runtime=10,
     params:
+        cfg=lambda wildcards: text_of(seeds=seeds_of(wildcards)),
         code=code_of("compare-experiments"),
     message:
         "Comparing all experiments of {wildcards.job}"
@@ -39,7 +40,7 @@ rule compare_experiments:
         "python -m nadir compare-experiments --metrics {input.metrics:q} --blocks {input.blocks:q} "
         "--footprints {input.footprints:q} "
         "--out {output.html:q} --table {output.table:q} --figure {output.figure:q} "
-        ">{log:q} 2>&1"
+        "--cfg {params.cfg:q} >{log:q} 2>&1"
 
 
 # No part of `all`: times differ from run to run, and products do not.

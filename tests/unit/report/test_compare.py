@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -173,3 +174,26 @@ def test_faulty_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to compare"):
         compare([], tmp_path)
     assert not list(tmp_path.glob("c.*"))
+
+
+def test_seeds_are_shown_as_one_with_their_spread(tmp_path: Path) -> None:
+    shares = {"net_0": 0.8, "net_1": 0.9, "other": 0.5}
+    files = [write_metrics(tmp_path, "world", name, right) for name, right in shares.items()]
+    found = [summary_of(path) for path in files[:2]]
+    compare_experiments(
+        files,
+        tmp_path / "c.html",
+        tmp_path / "c.csv",
+        tmp_path / "c.png",
+        seeds={"net": ["net_0", "net_1"], "gone": ["gone_0"]},
+    )
+    page = (tmp_path / "c.html").read_text()
+    mean, spread = np.mean(found), np.std(found, ddof=1)
+    assert f">{mean:.3f} ± {spread:.3f}<" in page
+    assert "How much is luck?" in page and "gone" not in page
+    compare_experiments(files, tmp_path / "c.html", tmp_path / "c.csv", tmp_path / "c.png")
+    assert "How much is luck?" not in (tmp_path / "c.html").read_text()
+
+
+def summary_of(path: Path) -> float:
+    return json.loads(path.read_text())["splits"]["test"]["miou"]

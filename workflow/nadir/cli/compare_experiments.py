@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nadir.cli.options import add_out
+from nadir.cli.options import add_cfg, add_out, section
 from nadir.report.compare import compare_experiments
 
 
@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--table", required=True, type=Path, help="table to write, CSV")
     parser.add_argument("--figure", required=True, type=Path, help="picture to write, PNG")
+    add_cfg(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -32,4 +33,5 @@ def run(options: argparse.Namespace) -> None:
         options.figure,
         options.blocks,
         options.footprints,
+        section(options.cfg, "seeds", dict[str, list[str]]),
     )

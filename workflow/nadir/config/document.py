@@ -43,6 +43,7 @@ from nadir.config.retrieval_job import RetrievalConfig
 from nadir.config.retrieval_recipes import RETRIEVAL_RECIPES
 from nadir.config.searches import SearchConfig
 from nadir.config.searches_ends import search_ends
+from nadir.config.seeds import spread_seeds
 from nadir.config.worlds import WorldConfig
 from nadir.errors import ConfigError, did_you_mean, has_credentials, without_secrets
 
@@ -142,7 +143,8 @@ def load_config(raw: dict[str, Any], look: bool = True) -> Config:
         raise ConfigError([f"(top level): must be keys and values, not {type(raw).__name__}"])
     problems: list[str] = []
     expanded = _expand(raw, "", problems)
-    filled = fill_scenes(_fill_recipes(expanded, problems), problems, look)
+    recipes = _fill_recipes(expanded, problems)
+    filled = fill_scenes(spread_seeds(recipes, SEGMENTATION_JOBS, problems), problems, look)
     filled = fill_fetched(filled, problems)
     try:
         config = Config.model_validate(filled)

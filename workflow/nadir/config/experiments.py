@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from nadir.config.base import ConfigModel, Name
 from nadir.config.networks import (
@@ -119,3 +119,17 @@ class ExperimentConfig(ConfigModel):
     """Evaluation."""
     ensemble: EnsembleConfig | None = None
     """Answer as several other experiments do together, in the place of a model of its own."""
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(default=None, min_length=1)
+    """Several seeds in the place of `train.seed`: `NAME` becomes the experiments `NAME_0`,
+    `NAME_1`... of the seeds 0, 1..., which train side by side; the comparison shows their mean and
+    spread as well, and an ensemble with the member `NAME` has all of them.
+    """
+    repeats: Name | None = None
+    """Filled in: the experiment of several seeds that this one is of."""
+
+    @field_validator("seeds")
+    @classmethod
+    def _different(cls, seeds: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if seeds is not None and len(set(seeds)) < len(seeds):
+            raise ValueError("a seed is named twice")
+        return seeds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from nadir.provenance.atomic import write_text
 from nadir.report.compare_figure import draw_comparison
@@ -27,6 +27,7 @@ def compare_experiments(
     figure: str | os.PathLike[str],
     blocks: Iterable[str | os.PathLike[str]] = (),
     footprints: Iterable[str | os.PathLike[str]] = (),
+    seeds: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Compare experiments by their `metrics.json` files.
 
@@ -42,6 +43,7 @@ def compare_experiments(
             compare in pairs.
         footprints: Scores of footprints, `.../<dataset>/<experiment>/footprints.json`, where
             buildings are mapped.
+        seeds: Name -> experiments that differ by their seed alone.
 
     Raises:
         InputError: When a file is absent or is no such file, or when there is none at all.
@@ -54,7 +56,7 @@ def compare_experiments(
     named = {name: found[name] for name in names if name in found}
     write_text(table, comparison_table(rows, named))
     draw_comparison(rows, figure)
-    write_text(page, comparison_page(rows, read_pairs(blocks), named))
+    write_text(page, comparison_page(rows, read_pairs(blocks), named, seeds))
 
 
 def comparison_table(rows: Sequence[Row], footprints: Named | None = None) -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from nadir.report.footprints import Named, footprints_section
 from nadir.report.page import definitions, page, sortable_table
 from nadir.report.pairs import Pair, pairs_section
 from nadir.report.scores import MEASURES, SPLITS, Row, by_classes, short_parameters
+from nadir.report.seeds import seeds_section
 
 
 def comparison_page(
-    rows: Sequence[Row], pairs: Sequence[Pair] = (), footprints: Named | None = None
+    rows: Sequence[Row],
+    pairs: Sequence[Pair] = (),
+    footprints: Named | None = None,
+    seeds: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """Return the page: one sortable table for each set of classes, and what the numbers mean.
 
@@ -20,6 +24,7 @@ def comparison_page(
         rows: The experiments, in the order to show at first.
         pairs: Experiments compared block by block.
         footprints: Scores of footprints by dataset and experiment, where buildings are mapped.
+        seeds: Name -> experiments that differ by their seed alone.
     """
     parts = [
         "<p>Every score is counted on the blended map of whole scenes, each labelled pixel of a "
@@ -39,6 +44,7 @@ def comparison_page(
         parts += _table(group, number)
     parts += pairs_section(pairs, len(groups) + 1)
     parts += footprints_section(footprints or {}, len(groups) + 2)
+    parts += seeds_section(rows, seeds or {}, len(groups) + 3)
     occurs = (
         "intersection over union of the class on the test; a dash where the class occurs neither "
         "in the truth nor in the map"
