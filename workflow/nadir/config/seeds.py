@@ -66,8 +66,10 @@ def _faults(
 
 def _with_members(experiment: Any, names: Mapping[str, list[int]]) -> Any:
     """Return an experiment whose members of several seeds are all of them."""
-    ensemble = experiment.get("ensemble") if isinstance(experiment, dict) else None
-    members = ensemble.get("members") if isinstance(ensemble, dict) else None
+    if not isinstance(experiment, dict):
+        return experiment
+    ensemble = section_of(experiment, "ensemble")
+    members = ensemble.get("members")
     if not isinstance(members, (list, tuple)):
         return experiment
     spread = [
