@@ -405,6 +405,20 @@ def map_pages(job, every):
     ]
 
 
+def changed_map(wildcards, when):
+    """The map before or after a change."""
+    made = getattr(CONFIG.landcover.changes[wildcards.change], when)
+    folder = f"results/landcover/{made.dataset}/{made.experiment}"
+    return f"{folder}/scenes/{made.scene}/map.tif"
+
+
+def changed_classes(wildcards):
+    """The class table of both maps of a change."""
+    return CONFIG.landcover.datasets[
+        CONFIG.landcover.changes[wildcards.change].before.dataset
+    ].table
+
+
 def quality_products():
     """What the target `quality` means: every land-cover experiment judged, and the pages."""
     targets = []
@@ -412,7 +426,12 @@ def quality_products():
         if folder.startswith("results/landcover/"):
             targets += quality_of(folder)
     pages = map_pages("landcover", True) if "landcover" in JOB_NAMES else []
-    return [*targets, *pages]
+    changes = [
+        f"results/landcover/changes/{name}.{end}"
+        for name in CONFIG.landcover.changes
+        for end in ("json", "tif", "png")
+    ]
+    return [*targets, *pages, *changes]
 
 
 def raw_raster_mask(wildcards):

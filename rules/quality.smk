@@ -320,6 +320,42 @@ rule compare_maps:
         "--figure {output.figure:q} --out {output.facts:q} --cfg {params.cfg:q} >{log:q} 2>&1"
 
 
+rule map_changes:
+    input:
+        before=lambda wildcards: changed_map(wildcards, "before"),
+        after=lambda wildcards: changed_map(wildcards, "after"),
+    output:
+        facts="results/landcover/changes/{change}.json",
+        map="results/landcover/changes/{change}.tif",
+        figure=report(
+            "results/landcover/changes/{change}.png",
+            caption="../workflow/report/changes.rst",
+            category="landcover",
+            subcategory="changes",
+            labels={"dataset": "{change}", "figure": "changes"},
+        ),
+    log:
+        "results/logs/map_changes/{change}.log",
+    benchmark:
+        "results/benchmarks/map_changes/{change}.tsv"
+    wildcard_constraints:
+        change=one_of(CONFIG.landcover.changes),
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        cfg=lambda wildcards: text_of(classes=changed_classes(wildcards)),
+        code=code_of("compare-maps"),
+    message:
+        "Comparing the maps of {wildcards.change}"
+    shell:
+        "python -m nadir compare-maps --before {input.before:q} --after {input.after:q} "
+        "--names before after --map {output.map:q} --figure {output.figure:q} "
+        "--out {output.facts:q} --cfg {params.cfg:q} >{log:q} 2>&1"
+
+
 rule present_maps:
     input:
         quality=lambda wildcards: page_files(wildcards, "quality.json"),

@@ -21,6 +21,7 @@ from nadir.config.buildings import (
     fill_scenes,
 )
 from nadir.config.buildings_ends import buildings_ends, forest_ends
+from nadir.config.changes_ends import changes_ends
 from nadir.config.costs import CostConfig
 from nadir.config.ensembles_ends import ensemble_ends
 from nadir.config.experiments import ExperimentConfig
@@ -259,6 +260,7 @@ def _loose_ends(config: Config, raw: dict[str, Any]) -> Iterator[str]:
         yield from segmentation_ends(name, config.job(name), config.worlds, raw)
         yield from ensemble_ends(name, config.job(name).experiments, raw)
         yield from search_ends(name, config.job(name).searches, config.job(name).experiments, raw)
+    yield from changes_ends(config.landcover)
     yield from buildings_ends(config.buildings, raw)
     yield from forest_ends(config.landcover, config.buildings)
     yield from localization_ends(config.localization, config.worlds, raw)

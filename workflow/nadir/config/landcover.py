@@ -55,6 +55,26 @@ class DatasetConfig(ConfigModel):
         return [name for name, scene in self.scenes.items() if scene.role in roles]
 
 
+class MapConfig(ConfigModel):
+    """A map that the graph makes."""
+
+    dataset: Name
+    """Name of the dataset."""
+    experiment: Name
+    """Name of the experiment whose map it is."""
+    scene: Name
+    """Name of the scene."""
+
+
+class ChangeConfig(ConfigModel):
+    """Two maps of the same ground, such as of two years: where, and from what to what."""
+
+    before: MapConfig
+    """The earlier map."""
+    after: MapConfig
+    """The later one, on the same grid and of the same classes."""
+
+
 class JobConfig(ConfigModel):
     """One job: its datasets and the experiments on them."""
 
@@ -64,3 +84,5 @@ class JobConfig(ConfigModel):
     """Experiment name -> model, training, prediction, evaluation."""
     searches: dict[Name, SearchConfig] = Field(default_factory=dict)
     """Search name -> which hyper-parameters of an experiment are varied (`snakemake tune`)."""
+    changes: dict[Name, ChangeConfig] = Field(default_factory=dict)
+    """Name -> two maps that are compared (`results/landcover/changes`, target `quality`)."""

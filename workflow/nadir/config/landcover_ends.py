@@ -21,6 +21,9 @@ from nadir.errors import did_you_mean, sentences
 RESERVED_NAMES = ("scenes", "searches")
 """Names that an experiment may not have, because a folder of every dataset is called so."""
 
+CHANGES = "changes"
+"""Folder of compared maps, beside those of datasets."""
+
 WORLD_DATES = ("april", "august")
 """Dates of every simulated world."""
 
@@ -46,6 +49,8 @@ def segmentation_ends(
         raw: The configuration as given, whose names count even where their values are at fault.
     """
     datasets = section_of(raw, job_name, "datasets")
+    if job_name == "landcover" and CHANGES in datasets:
+        yield f"landcover.datasets: the name {CHANGES!r} is reserved; choose another"
     yield from _model_ends(f"{job_name}.experiments", section_of(raw, job_name, "experiments"))
     for name, dataset in job.datasets.items():
         path = f"{job_name}.datasets.{name}"
