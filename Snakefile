@@ -12,6 +12,7 @@ if not workflow.config_settings.configfiles:
     configfile: workflow.source_path("config.yaml")
 
 
+include: "rules/clouds.smk"
 include: "rules/common.smk"
 include: "rules/pictures.smk"
 include: "rules/simulate.smk"

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cloud_bench import clouds_folder
+from clouds_here import Clouds
 from cluster_bench import executor_folder
 from slurm_here import Slurm, missing
 
@@ -36,3 +38,18 @@ def slurm(slurm_programs: None) -> Iterator[Slurm]:
 def clusters_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for benches, shared by a session."""
     return tmp_path_factory.mktemp("clusters")
+
+
+@pytest.fixture(scope="module")
+def clouds() -> Iterator[Clouds]:
+    """A bucket and queues on loopback; skips where Snakemake has no executors for clouds."""
+    if clouds_folder() is None:
+        pytest.skip("Snakemake's plugins for clouds are not installed: make plugins")
+    with Clouds() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def clouds_tmp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for a module's benches."""
+    return tmp_path_factory.mktemp("clouds")
