@@ -65,8 +65,16 @@ ENTRYPOINT ["tini", "--"]
 FROM base AS workflow
 COPY --from=build /build/requirements/clusters.lock /tmp/clusters.lock
 # Executors and storage: what a pod or a Batch job needs to move files through a bucket.
+# Snakemake begins each of these with `pip install` of its storage plugin, whatever is installed: it
+# finds the wheel of the lock in the image, and asks no index.
 RUN python -m pip install --no-cache-dir --no-deps --require-hashes -r /tmp/clusters.lock \
-    && rm /tmp/clusters.lock
+    && awk '/^snakemake-storage-plugin-s3/, !/\\$/' /tmp/clusters.lock > /tmp/storage.lock \
+    && python -m pip download --no-cache-dir --no-deps --require-hashes --dest /srv/wheels \
+      -r /tmp/storage.lock \
+    && rm /tmp/clusters.lock /tmp/storage.lock
+ENV PIP_NO_INDEX=1 \
+    PIP_NO_DEPS=1 \
+    PIP_FIND_LINKS=/srv/wheels
 COPY Snakefile config.yaml /srv/workflow/
 COPY rules/ /srv/workflow/rules/
 COPY profiles/ /srv/workflow/profiles/

@@ -38,6 +38,7 @@ endif
 ENVIRONMENT := .venv/.installed
 LOCKED := .venv/.locked
 PLUGINS := .venv/plugins/.installed
+CLOUDS := .venv/clouds/.installed
 PEERS := .venv/peers/.installed
 LOCKS := requirements/requirements.lock requirements/uv.lock
 SMK := Snakefile workflow/Snakefile $(wildcard rules/*.smk)
@@ -77,18 +78,26 @@ results: ## say where the map, the comparison and the report are
 	  results/report.html; do \
 	  if [ -e "$$file" ]; then echo "  $$file"; fi; done
 
-# Snakemake's executor for SLURM, for its tests alone: every start would import it, were it in .venv.
-plugins: $(PLUGINS) ## what the tests of clusters need beside SLURM itself
+# Snakemake's executors and storage, for their tests alone: every start would import them, were they in
+# .venv. Those for clouds take longest, and lie apart from SLURM's, whose jobs each start Snakemake twice.
+plugins: $(PLUGINS) $(CLOUDS) ## what the tests of clusters need beside SLURM itself
 
 $(PLUGINS): requirements/clusters.lock | $(ENVIRONMENT)
 	awk '/^snakemake-executor-plugin-slurm/, !/\\$$/' $< | .venv/bin/uv pip install --quiet \
 	  --python .venv/bin/python --target $(@D) --no-deps --require-hashes -r -
 	@touch $@
 
-test: $(ENVIRONMENT) $(PLUGINS) ## run the tests
+# What the lock of the environment has as well is there already.
+$(CLOUDS): requirements/clusters.lock requirements/requirements.lock | $(ENVIRONMENT)
+	awk 'NR == FNR { if (/^[a-z]/) here[$$1]; next } /^[a-z]/ { skip = ($$1 in here) || /slurm/ } !skip' \
+	  requirements/requirements.lock $< | .venv/bin/uv pip install --quiet \
+	  --python .venv/bin/python --target $(@D) --no-deps --require-hashes -r -
+	@touch $@
+
+test: $(ENVIRONMENT) $(PLUGINS) $(CLOUDS) ## run the tests
 	python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(PYTEST_ARGS)
 
-test-all: $(ENVIRONMENT) $(PLUGINS) ## run the tests, the slow ones included
+test-all: $(ENVIRONMENT) $(PLUGINS) $(CLOUDS) ## run the tests, the slow ones included
 	python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 bench: $(ENVIRONMENT) ## speed side by side with what people would use instead, 20 minutes on 2 cores

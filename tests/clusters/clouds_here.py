@@ -55,9 +55,7 @@ class Clouds:
     def keep_bucket(self) -> None:
         """Make the bucket, with an object in it: Snakemake removes a bucket that it empties."""
         store = self.client("s3")
-        store.create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
+        store.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         store.put_object(Bucket=BUCKET, Key="kept", Body=b"")
 
     def read(self, key: str) -> bytes:

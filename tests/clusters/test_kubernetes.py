@@ -81,7 +81,7 @@ def submission(clouds: Clouds, clouds_tmp: Path) -> Submission:
     with FakeKubernetes(fail) as cluster:
         bench = bench_of(clouds_tmp / "kubernetes", cluster, clouds)
         driver = bench.snakemake(*TRAININGS, "--retries", "0", check=False, timeout=300)
-        logs = (bench.folder / ".snakemake" / "kubernetes-logs").glob("*.log")
+        logs = (bench.folder / ".snakemake").rglob("kubernetes-logs/*.log")
         return Submission(cluster, driver, sources, [log.read_text().strip() for log in logs])
 
 
@@ -118,9 +118,9 @@ def test_siblings_in_the_one_job_do_not_ask_for_their_sum(submission, client):
     from kubernetes.utils.quantity import parse_quantity
 
     limits = submission.container["resources"]["limits"]
-    assert limits["nvidia.com/gpu"] == submission.container["resources"]["requests"][
-        "nvidia.com/gpu"
-    ]
+    assert (
+        limits["nvidia.com/gpu"] == submission.container["resources"]["requests"]["nvidia.com/gpu"]
+    )
     asked = {name: parse_quantity(text) for name, text in limits.items()}
     # three trainings of 2 threads and 8 GB could run at once; two of them may
     assert asked["nvidia.com/gpu"] == 1
@@ -142,7 +142,9 @@ def test_a_pod_gets_the_graph_its_configuration_and_the_keys_of_the_bucket(submi
         assert base64.b64decode(secret["data"][name.lower()]).decode() == value
     words = submission.container["args"][1]
     assert "testing" not in words
-    named = {item["name"]: item["valueFrom"]["secretKeyRef"] for item in submission.container["env"]}
+    named = {
+        item["name"]: item["valueFrom"]["secretKeyRef"] for item in submission.container["env"]
+    }
     assert named.keys() >= STORAGE_KEYS.keys()
     assert {item["name"] for item in named.values()} == {secret["metadata"]["name"]}
 

@@ -19,7 +19,10 @@ import yaml
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements"
 PROFILES = sorted((ROOT / "profiles").glob("*/config.yaml"))
-GPU_KEYS = {"kubernetes": "gpu_manufacturer", "aws-batch": "_gpus"}
+CLOUDS = ("kubernetes", "aws-batch")
+# Least and most MB for each number of vCPUs as the plugin for AWS Batch knows them, in whole steps.
+STEP = 1024
+BATCH_MEMORY = {1: (2048, 8192), 2: (4096, 16384), 4: (8192, 30720)}
 
 
 def instructions():
@@ -137,6 +140,26 @@ def test_what_compose_serves_is_a_setting_with_a_default():
     assert image == {"NADIR_BUNDLES": "/models/bundle"}
 
 
+def test_what_pods_install_lies_in_the_image():
+    """Snakemake runs `pip install` of its storage plugin in each pod; no index may be asked."""
+    given = {}
+    run = ""
+    for stage, word, rest in instructions():
+        if stage == "workflow" and word == "ENV":
+            given.update(item.split("=", 1) for item in rest.split())
+        if stage == "workflow" and word == "RUN":
+            run += rest
+    assert given["PIP_NO_INDEX"] == given["PIP_NO_DEPS"] == "1"
+    assert f"--dest {given['PIP_FIND_LINKS']}" in run
+    cut = re.search(r"awk '[^']+'", run)[0]
+    lock = subprocess.run(
+        f"{cut} {REQUIREMENTS / 'clusters.lock'}", shell=True, capture_output=True, text=True
+    ).stdout
+    plugin = "snakemake-storage-plugin-s3"
+    assert re.findall(r"^[a-z].*?(?===)", lock, re.M) == [plugin]
+    assert set(re.findall(r"sha256:\w+", lock)) == entries("clusters.lock")[plugin][1]
+
+
 def test_commands_of_the_image_are_ones_that_there_are():
     words = {}
     for stage, word, rest in instructions():
@@ -237,13 +260,22 @@ def test_the_lock_of_cpu_wheels_is_made_from_an_index(tmp_path, torch_index, mon
     assert lacking.returncode and "TORCH_INDEX" in lacking.stderr
 
 
+LIST_OPTIONS = """
+import sys
+sys.path.extend(sys.argv[1:])
+from snakemake.cli import get_argument_parser
+for action in get_argument_parser()._actions:
+    print(*action.option_strings, sep="\\n")
+"""
+
+
 @pytest.fixture(scope="module")
 def options():
-    """Return the options of Snakemake, those of plugins that are installed included."""
-    from snakemake.cli import get_argument_parser
-
-    parser = get_argument_parser()
-    return {text for action in parser._actions for text in action.option_strings}
+    """Return the options of Snakemake and of plugins that lie beside the environment."""
+    folders = [str(Path(sys.prefix) / name) for name in ("plugins", "clouds")]
+    command = [sys.executable, "-c", LIST_OPTIONS, *folders]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.parent.name)
@@ -272,16 +304,64 @@ def test_what_may_run_long_gets_more_at_a_second_attempt_on_slurm():
                 assert given.get(rule) == more, rule
 
 
-@pytest.mark.parametrize("name", GPU_KEYS)
-def test_rules_with_a_gpu_get_one_from_each_executor(name):
-    rules = set()
+def asked():
+    """Return rule -> (its text on memory or None, whether it takes a GPU)."""
+    found = {}
     for path in (ROOT / "rules").glob("*.smk"):
-        for block in re.split(r"^(?=rule |checkpoint )", path.read_text(), flags=re.M):
-            if re.search(r"^ {8}gpu=", block, re.M):
-                rules.add(re.match(r"\w+ (\w+)", block)[1])
-    profile = yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
-    given = {rule for rule, keys in profile["set-resources"].items() if GPU_KEYS[name] in keys}
-    assert given == rules
+        for block in re.split(r"^(?=rule |checkpoint )", path.read_text(), flags=re.M)[1:]:
+            memory = re.search(r"^ {8}mem_mb=(\d+)", block, re.M)
+            gpu = bool(re.search(r"^ {8}gpu=", block, re.M))
+            found[re.match(r"\w+ (\w+)", block)[1]] = (memory and int(memory[1]), gpu)
+    return found
+
+
+def profile_of(name):
+    return yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+def test_one_job_of_all_rules_is_bounded(name):
+    profile = profile_of(name)
+    # resources of jobs that could run at once add up, unless there is a bound
+    bounds = profile["resources"]
+    assert bounds["gpu"] == 1 and profile["cores"] >= 2
+    assert bounds["mem_mb"] >= max(memory for memory, _ in asked().values() if memory)
+    # the file of the configuration has to travel
+    file = ROOT / "profiles" / name / profile["configfile"]
+    assert file.resolve() == ROOT / "config.yaml"
+
+
+def test_rules_with_a_gpu_get_one_on_kubernetes():
+    # the rules of a group must agree on a resource that is text, those without a GPU too
+    profile = profile_of("kubernetes")
+    assert profile["default-resources"]["gpu_manufacturer"] == "nvidia"
+    assert not any("gpu_manufacturer" in keys for keys in profile.get("set-resources", {}).values())
+
+
+def test_rules_with_a_gpu_get_one_on_aws_batch():
+    profile = profile_of("aws-batch")
+    given = {rule for rule, keys in profile["set-resources"].items() if "_gpus" in keys}
+    assert given == {rule for rule, (_, gpu) in asked().items() if gpu}
+    assert profile["resources"]["_gpus"] == 1
+
+
+def test_whatever_runs_side_by_side_on_aws_batch_asks_for_what_there_is():
+    profile = profile_of("aws-batch")
+    most, cores = profile["resources"]["mem_mb"], profile["cores"]
+    default = profile["default-resources"]["mem_mb"]
+    sizes = {default}
+    for rule, (memory, _) in asked().items():
+        given = profile["set-resources"].get(rule, {}).get("mem_mb", memory or default)
+        least = max(memory or 0, 4096)
+        assert least <= given < least + STEP, f"{rule}: mem_mb: {-(-least // STEP) * STEP}"
+        sizes.add(given)
+    # one job of any size, on one vCPU or two, and any two that fit
+    assert cores == 2
+    pairs = {(count, size) for size in sizes for count in (1, 2)}
+    pairs |= {(2, one + two) for one in sizes for two in sizes if one + two <= most}
+    for count, memory in pairs:
+        low, high = BATCH_MEMORY[count]
+        assert low <= memory <= high and memory % STEP == 0, (count, memory)
 
 
 def test_pages_name_files_that_are_there():
