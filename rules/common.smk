@@ -24,6 +24,7 @@ from nadir.config.document import SEGMENTATION_JOBS, load_config
 from nadir.config.encoders import weights_file
 from nadir.config.environment import prepare_environment
 from nadir.config.fetch import is_fetched
+from nadir.config.quality import QualityConfig
 from nadir.errors import NadirError
 from nadir.learn.devices import check_device
 from nadir.provenance import raw as raw_files
@@ -367,18 +368,33 @@ def asking_folders(job, dataset):
     ]
 
 
+def dataset_folders(job, dataset):
+    """Folders of a dataset's experiments."""
+    return [
+        f"results/{job}/{dataset}/{name}"
+        for name, experiment in CONFIG.job(job).experiments.items()
+        if dataset in experiment.datasets
+    ]
+
+
 def page_folders(wildcards):
     """Folders of the experiments on a dataset's page: those that ask for quality, or all."""
-    return asking_folders(wildcards.job, wildcards.dataset) or [
-        f"results/{wildcards.job}/{wildcards.dataset}/{name}"
-        for name, experiment in CONFIG.job(wildcards.job).experiments.items()
-        if wildcards.dataset in experiment.datasets
-    ]
+    place = wildcards.job, wildcards.dataset
+    return asking_folders(*place) or dataset_folders(*place)
 
 
 def page_files(wildcards, name):
     """The file NAME of every experiment on a dataset's page."""
     return [f"{folder}/{name}" for folder in page_folders(wildcards)]
+
+
+def page_curves(wildcards):
+    """Training curves of the networks on a dataset's page."""
+    return [
+        f"{folder}/curves.png"
+        for folder in page_folders(wildcards)
+        if Path(folder).name in NETWORKS
+    ]
 
 
 def page_maps(wildcards):
@@ -431,7 +447,28 @@ def quality_products():
         for name in CONFIG.landcover.changes
         for end in ("json", "tif", "png")
     ]
-    return [*targets, *pages, *changes]
+    pairs = [str(Path(page).with_name("pairs.html")) for page in pages]
+    return [*targets, *pages, *pairs, *changes]
+
+
+def largest_tile(wildcards):
+    """Side of a dataset's largest tiles, in pixels: that of squares that stand for a place."""
+    return max(dataset_of(wildcards).tiles.sizes)
+
+
+def test_block(wildcards):
+    """Side, in pixels, of what stands for a block of the split in scenes that are all test."""
+    return dataset_of(wildcards).split.block * largest_tile(wildcards)
+
+
+def resamples_of(job):
+    """How often blocks are drawn to compare a job's experiments: the most that one asks for."""
+    asked = [
+        experiment.evaluate.quality.resamples
+        for experiment in CONFIG.job(job).experiments.values()
+        if job == "landcover" and experiment.evaluate.quality
+    ]
+    return max(asked, default=QualityConfig().resamples)
 
 
 def raw_raster_mask(wildcards):

@@ -54,7 +54,9 @@ rule calibrate_model:
         mem_mb=6000,
         runtime=240,
     params:
-        cfg=lambda wildcards: text_of(predict=sampling_of(wildcards)),
+        cfg=lambda wildcards: text_of(
+            predict=sampling_of(wildcards), tile=largest_tile(wildcards)
+        ),
         code=code_of("calibrate-model"),
     message:
         "Calibrating {wildcards.experiment} on the validation ground of {wildcards.dataset}"
@@ -207,6 +209,9 @@ rule evaluate_quality:
             evaluate=experiment_of(wildcards).evaluate,
             classes=dataset_of(wildcards).table.colorless,
             seed=CONFIG.seed,
+            tile=largest_tile(wildcards),
+            roles=roles_of(wildcards),
+            test_block=test_block(wildcards),
         ),
         code=code_of("evaluate-quality"),
     message:
@@ -356,12 +361,49 @@ rule map_changes:
         "--out {output.facts:q} --cfg {params.cfg:q} >{log:q} 2>&1"
 
 
+rule compare_pairs:
+    input:
+        lambda wildcards: [
+            f"{folder}/blocks.parquet"
+            for folder in dataset_folders(wildcards.job, wildcards.dataset)
+        ],
+    output:
+        html=report(
+            "results/{job}/{dataset}/pairs.html",
+            caption="../workflow/report/pairs.rst",
+            category="{job}",
+            subcategory="comparison",
+            labels={"dataset": "{dataset}", "figure": "pairs of experiments"},
+        ),
+        table="results/{job}/{dataset}/pairs.csv",
+    log:
+        "results/logs/compare_pairs/{job}.{dataset}.log",
+    benchmark:
+        "results/benchmarks/compare_pairs/{job}.{dataset}.tsv"
+    wildcard_constraints:
+        job="landcover",
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        cfg=lambda wildcards: text_of(resamples=resamples_of(wildcards.job)),
+        code=code_of("compare-pairs"),
+    message:
+        "Comparing the experiments on {wildcards.dataset} in pairs"
+    shell:
+        "python -m nadir compare-pairs --blocks {input:q} --out {output.html:q} "
+        "--table {output.table:q} --cfg {params.cfg:q} >{log:q} 2>&1"
+
+
 rule present_maps:
     input:
         quality=lambda wildcards: page_files(wildcards, "quality.json"),
         figures=lambda wildcards: [
             path for name in QUALITY_FIGURES for path in page_files(wildcards, name)
         ],
+        curves=page_curves,
         maps=page_maps,
         cubes=lambda wildcards: scene_paths(
             wildcards, "cube.manifest.json", "learn", "test"
@@ -390,11 +432,16 @@ rule present_maps:
         mem_mb=2000,
         runtime=20,
     params:
-        cfg=lambda wildcards: text_of(classes=dataset_of(wildcards).table),
+        cfg=lambda wildcards: text_of(
+            classes=dataset_of(wildcards).table,
+            roles=roles_of(wildcards),
+            test_block=test_block(wildcards),
+        ),
         code=code_of("present-maps"),
     message:
         "Putting the maps of {wildcards.dataset} on one page"
     shell:
         "python -m nadir present-maps --quality {input.quality:q} --maps {input.maps:q} "
+        "--figures {input.figures:q} {input.curves:q} "
         "--cubes {input.cubes:q} --labels {input.labels:q} --split {input.split:q} "
         "--out {output:q} --cfg {params.cfg:q} >{log:q} 2>&1"

@@ -32,7 +32,9 @@ rule compare_experiments:
         mem_mb=1000,
         runtime=10,
     params:
-        cfg=lambda wildcards: text_of(seeds=seeds_of(wildcards)),
+        cfg=lambda wildcards: text_of(
+            resamples=resamples_of(wildcards.job), seeds=seeds_of(wildcards)
+        ),
         code=code_of("compare-experiments"),
     message:
         "Comparing all experiments of {wildcards.job}"

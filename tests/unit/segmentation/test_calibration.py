@@ -10,7 +10,12 @@ import pytest
 from nadir.config.quality import CalibrationConfig, ConformalConfig
 from nadir.errors import InputError
 from nadir.segmentation.blend import ONE
-from nadir.segmentation.calibrate import fit_calibration, judge_calibration
+from nadir.segmentation.calibrate import (
+    clustered_error,
+    fit_calibration,
+    judge_calibration,
+    judge_sets,
+)
 from nadir.segmentation.calibration import CalibratedLayers, Calibration, read_calibration
 from nadir.segmentation.conformal import (
     ALL,
@@ -172,6 +177,37 @@ def test_fit_and_judge(tmp_path):
     assert abs(judged["sets"]["coverage"] - 0.9) < 0.03
     assert sum(judged["sets"]["sizes"]) == 20_000
     assert judged["after"]["brier"] < judged["before"]["brier"]
+
+
+def test_error_of_clusters():
+    rng = np.random.default_rng(5)
+    values = rng.random(12)
+    alone = clustered_error(values, np.arange(12))
+    assert alone == pytest.approx(values.std(ddof=1) / np.sqrt(12))
+    assert clustered_error(values, np.zeros(12, int)) is None
+    # Copies of a value tell nothing new.
+    copied = clustered_error(np.repeat(values, 4), np.repeat(np.arange(12), 4))
+    assert copied == pytest.approx(alone)
+    # Against many draws of unequal clusters whose values go together.
+    means, errors = [], []
+    for _ in range(400):
+        sizes = rng.integers(1, 6, 30)
+        member = np.repeat(np.arange(30), sizes)
+        made = rng.normal(0, 1, 30)[member] + rng.normal(0, 0.3, len(member))
+        means.append(made.mean())
+        errors.append(clustered_error(made, member))
+    assert np.mean(errors) == pytest.approx(np.std(means), rel=0.1)
+
+
+def test_coverage_errs_by_blocks_of_the_split():
+    _, given, truth, draws = honest(4_000, 4, 9, 1.0)
+    block, own = np.arange(4_000) // 100, Calibration((1.0, 1.0), 0.7, "lac", 0.9, False)
+    rest = (given.astype(np.float32), truth, block, draws, np.ones(4_000, int))
+    squares = judge_sets(Sample(*rest), given, own)
+    wholes = judge_sets(Sample(*rest, np.arange(40) // 10), given, own)
+    assert (squares["draws"], wholes["draws"]) == (40, 4)
+    assert squares["block_coverage"] == wholes["block_coverage"]
+    assert squares["block_error"] != wholes["block_error"]
 
 
 def test_no_calibration_there(tmp_path):

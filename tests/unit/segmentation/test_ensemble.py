@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,25 @@ def test_a_sample_is_what_the_map_says(tmp_path):
     )
     assert 1700 < len(part.truth) < 2300 and 0.45 < part.draws.mean() < 0.55
     assert part.blocks == 6 * 9 - 1  # one square lies in the corner without data
+    assert part.drawn is not None and len(set(part.drawn)) == part.blocks
+
+
+def test_sample_knows_the_blocks_of_the_split(tmp_path):
+    ids = np.ones((90, 140), np.uint8)
+    tiles = pd.DataFrame({"y": [16, 48], "x": [16, 80], "size": [48, 32], "block": ["a", "b"]})
+    scenes = [held(noisy_cube(), ids, tiles) for _ in range(2)]
+    found = sample_of(
+        [scenes[0], replace(scenes[1], tiles=tiles.assign(block=["c", ""]))],
+        member(tmp_path / "m"),
+        CFG,
+        pixels=10**6,
+        side=16,
+        what="test",
+        progress=False,
+    )
+    assert found.blocks == 2 * (9 + 4) and len(found.drawn) == found.blocks
+    # a, b and c are one draw each, the four squares without a block are four.
+    assert sorted(np.bincount(found.drawn)) == [1, 1, 1, 1, 4, 9, 9]
 
 
 def test_no_ground_at_all(tmp_path):

@@ -27,11 +27,13 @@ from nadir.segmentation.map_polygons import polygons_of_map
 from nadir.segmentation.map_quality import (
     JudgedScene,
     boundary_scores,
+    drawn_blocks,
     judge_maps,
     matrices_of,
     near_border,
 )
-from nadir.segmentation.quality import drawn_blocks, judge_quality, stratified_sample
+from nadir.segmentation.quality import judge_quality, stratified_sample
+from nadir.segmentation.split_ground import owners, with_test_scenes
 
 SHAPE = (60, 72)
 GRID = Grid("EPSG:32631", (10.0, 0.0, 5e5, 0.0, -10.0, 4e6), *SHAPE)
@@ -182,13 +184,55 @@ def test_document_and_pictures(scene, design, tmp_path):
 
 
 def test_squares_of_one_block_of_the_split_are_one_draw():
-    places = pd.DataFrame({"y": [0, 0, 0, 64], "x": [0, 16, 64, 64], "size": 16})
-    matrices = np.arange(4)[:, None, None] + np.ones((4, 2, 2), int)
     tiles = pd.DataFrame({"y": [0, 0], "x": [0, 64], "size": [32, 96], "block": ["a", "b"]})
-    found = drawn_blocks(places, matrices, tiles)
-    assert found[:, 0, 0].tolist() == [1 + 2, 3 + 4]
-    assert drawn_blocks(places, matrices, tiles.drop(columns="block")) is matrices
-    assert drawn_blocks(places, matrices, tiles.assign(block="")) is matrices
+    squares = [(0, 0, 16), (0, 16, 16), (0, 64, 16), (64, 64, 16)]
+    names = owners(squares, tiles)
+    assert names == ["a", "a", "b", "b"]
+    assert owners([(0, 40, 16)], tiles) == ["a"] and owners([(0, 45, 16)], tiles) == ["b"]
+    assert owners(squares, tiles.drop(columns="block")) == [""] * 4
+    places = pd.DataFrame(squares, columns=["y", "x", "size"]).assign(scene="s", block=names)
+    matrices = np.arange(4)[:, None, None] + np.ones((4, 2, 2), int)
+    assert drawn_blocks(places, matrices)[:, 0, 0].tolist() == [1 + 2, 3 + 4]
+    # Scenes that share ground share blocks; squares without a block are draws of their own.
+    other = places.assign(scene=["s", "t", "s", "t"])
+    assert drawn_blocks(other, matrices)[:, 0, 0].tolist() == [1 + 2, 3 + 4]
+    assert sorted(drawn_blocks(other.assign(block=""), matrices)[:, 0, 0]) == [1, 2, 3, 4]
+
+
+def test_blocks_of_the_split_stand_in_the_table(scene):
+    tiles = scene.tiles.assign(block=["upper", "lower", "lower"])
+    blocks = JudgedScene("home", scene.map, scene.labels, tiles)
+    facts, table = judge_quality([blocks], TABLE, QualityConfig(), side=16, split="test")
+    assert set(table["block"]) == {"upper", "lower"}
+    assert (facts["blocks"], facts["draws"]) == (len(table.drop_duplicates(["y", "x"])), 2)
+    assert facts["areas"]["home"]["degrees"] == 1 and facts["fitted_here"] is False
+    alone, _ = judge_quality([scene], TABLE, QualityConfig(), side=16, split="test")
+    assert alone["draws"] == alone["blocks"] == facts["blocks"]
+    assert alone["scores"] == facts["scores"]
+
+
+def test_a_scene_that_is_all_test_is_judged_as_a_whole(scene):
+    split = pd.DataFrame(
+        {
+            "scene": ["home", "away"],
+            "y": [0, 0],
+            "x": [0, 0],
+            "size": [32, 32],
+            "split": ["train", "test"],
+            "block": ["a", "b"],
+        }
+    )
+    ground = with_test_scenes(split, {"home": GRID}, 48)
+    assert ground[ground["scene"] == "away"]["block"].tolist() == ["b"]
+    tiles = ground[(ground["scene"] == "home") & (ground["split"] == "test")]
+    assert len(tiles) == (ground["scene"] == "home").sum() == 2 * 2
+    whole = JudgedScene("home", scene.map, scene.labels, tiles)
+    facts, table = judge_quality([whole], TABLE, QualityConfig(), side=16, split="test")
+    mapped, truth, _ = parts_of(scene)
+    assert table["pixels"].sum() == ((truth > 0) & (mapped > 0)).sum()
+    assert facts["draws"] == 4 and (table.groupby(["y", "x"])["block"].nunique() == 1).all()
+    kept = with_test_scenes(split.drop(columns="block"), {}, 48)
+    assert kept["scene"].tolist() == ["home", "away"] and (kept["block"] == "").all()
 
 
 def test_another_grid_is_refused(scene):

@@ -40,6 +40,13 @@ def test_intervals_hold_no_difference_about_as_often_as_they_say():
     assert inside >= 50
 
 
+def test_few_blocks_show_little():
+    good, bad = np.array([[[90, 10], [10, 90]]] * 5), np.array([[[60, 40], [40, 60]]] * 5)
+    assert [
+        paired_differences(good[:n], bad[:n], 1000)["accuracy"].p for n in range(1, 6)
+    ] == pytest.approx([1, 1 / 2, 1 / 4, 1 / 8, 1 / 16])
+
+
 def test_other_blocks_cannot_be_paired():
     with pytest.raises(ValueError, match="pair"):
         paired_differences(np.zeros((3, 2, 2), int), np.zeros((4, 2, 2), int), 10)

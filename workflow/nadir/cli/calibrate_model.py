@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> None:
     cfg = settings.calibration
     split = read_split(options.split)
     with models(options.model, options.threads) as predictor:
-        side = cfg.conformal.block or predictor.tile
+        side = cfg.conformal.block or section(options.cfg, "tile", int)
         sample = sample_of(
             held_out_scenes(options, split, "validation"),
             predictor,

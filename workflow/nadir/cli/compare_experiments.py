@@ -33,5 +33,6 @@ def run(options: argparse.Namespace) -> None:
         options.figure,
         options.blocks,
         options.footprints,
+        section(options.cfg, "resamples", int),
         section(options.cfg, "seeds", dict[str, list[str]]),
     )

@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nadir.cli.held_out import add_ground, held_out_scenes, held_out_tiles, models
+from nadir.cli.held_out import (
+    add_ground,
+    held_out_scenes,
+    held_out_tiles,
+    judged_ground,
+    models,
+)
 from nadir.cli.options import add_cfg, add_out, add_threads, by_scene, class_table, section
 from nadir.config.experiments import EvaluateConfig, PredictConfig
 from nadir.config.quality import QualityConfig
-from nadir.errors import InputError
 from nadir.provenance.atomic import atomic_path, write_json
 from nadir.raster.labels import open_labels
 from nadir.segmentation.calibrate import judge_calibration
@@ -17,7 +22,6 @@ from nadir.segmentation.calibration import read_calibration
 from nadir.segmentation.held_out import sample_of
 from nadir.segmentation.map_quality import JudgedScene
 from nadir.segmentation.quality import judge_quality
-from nadir.tiles.table import read_split
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,21 +39,18 @@ def run(options: argparse.Namespace) -> None:
     """Run the command."""
     predict = section(options.cfg, "predict", PredictConfig)
     cfg = section(options.cfg, "evaluate", EvaluateConfig).quality or QualityConfig()
-    split = read_split(options.split)
-    name = next((name for name in ("test", "validation") if (split["split"] == name).any()), None)
-    if name is None:
-        raise InputError(options.split, "no ground is held out", "Give the split a test share.")
+    ground, name = judged_ground(options)
     calibration = read_calibration(options.calibration)
     labels = by_scene(options.labels)
     judged = [
         JudgedScene(scene, str(path), open_labels(labels[scene]), tiles)
         for scene, path in by_scene(options.maps).items()
-        if len(tiles := held_out_tiles(split, scene, name))
+        if len(tiles := held_out_tiles(ground, scene, name))
     ]
     with models(options.model, options.threads) as predictor:
-        side = cfg.block or predictor.tile
+        side = cfg.block or section(options.cfg, "tile", int)
         sample = sample_of(
-            held_out_scenes(options, split, name),
+            held_out_scenes(options, ground, name),
             predictor,
             predict,
             pixels=predict.calibration.pixels,
@@ -62,6 +63,7 @@ def run(options: argparse.Namespace) -> None:
         cfg,
         side=side,
         split=name,
+        fitted_here=name == "validation",
         probability=judge_calibration(
             sample, calibration, predict.calibration.model_copy(update={"bins": cfg.bins})
         ),

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nadir.cli.held_out import held_out_tiles
+from nadir.cli.held_out import held_out_tiles, judged_ground
 from nadir.cli.options import add_cfg, add_out, by_scene, class_table
 from nadir.provenance.atomic import write_text
 from nadir.raster.cube import open_cube
 from nadir.raster.labels import open_labels
 from nadir.report.maps import read_judged, scene_layers
 from nadir.report.maps_page import maps_page
-from nadir.tiles.table import read_split
 
 FIGURES = {
     "quality.png": "Reliability, class sets, borders and purity",
@@ -21,7 +20,7 @@ FIGURES = {
     "worst.png": "The worst held-out blocks",
     "curves.png": "Training curves",
 }
-"""Pictures beside a `quality.json`, and their captions."""
+"""Pictures of an experiment that a page may hold, and their captions."""
 MOST = 4
 """Scenes on a page."""
 
@@ -29,6 +28,9 @@ MOST = 4
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--quality", required=True, nargs="+", type=Path, help="quality.json files")
+    parser.add_argument(
+        "--figures", required=True, nargs="+", type=Path, help="pictures beside those, PNG"
+    )
     parser.add_argument(
         "--maps", required=True, nargs="+", type=Path, help="maps, .../EXPERIMENT/scenes/SCENE/"
     )
@@ -42,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     classes = class_table(options.cfg)
-    judged = read_judged(options.quality, FIGURES)
-    split = read_split(options.split)
+    judged = read_judged(options.quality, FIGURES, options.figures)
+    ground, _ = judged_ground(options)
     labels, cubes = by_scene(options.labels), by_scene(options.cubes)
     maps: dict[str, dict[str, Path]] = {}
     for path in options.maps:
@@ -54,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
             open_cube(cubes[scene]),
             open_labels(labels[scene]),
             found,
-            held_out_tiles(split, scene, judged[0].facts["split"]),
+            held_out_tiles(ground, scene, judged[0].facts["split"]),
             classes,
         )
         for scene, found in sorted(maps.items())[:MOST]

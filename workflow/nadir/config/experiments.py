@@ -58,7 +58,9 @@ class PredictConfig(ConfigModel):
     """Sliding-window prediction of whole scenes."""
 
     window: int | None = Field(default=None, ge=16)
-    """Side of a window in pixels; by default the largest tile size."""
+    """Side of a window in pixels; by default that of what the model was trained on: its crops,
+    or else the largest tiles.
+    """
     overlap: float = Field(default=0.5, ge=0, lt=1)
     """Share of a window's side that it shares with the next one; overlapping predictions are
     blended smoothly.

@@ -25,7 +25,10 @@ class ConformalConfig(ConfigModel):
     for an independent witness, and promises too much where there are few blocks.
     """
     block: int | None = Field(default=None, ge=8)
-    """Side of those blocks in pixels; by default that of the largest tile."""
+    """Side of those blocks in pixels; by default that of the dataset's largest tile. A block of the
+    split, which holds several, would be one draw; few validations have enough of those to promise
+    anything.
+    """
     at_least_one: bool = True
     """Put the most probable class into every set. Where the model alone is right more often than
     promised, sets then keep more than the promise; without, some are empty.
@@ -92,8 +95,9 @@ class QualityConfig(ConfigModel):
     bins: int = Field(default=15, ge=5, le=100)
     """Bins of the reliability diagram."""
     block: int | None = Field(default=None, ge=8)
-    """Side in pixels of the blocks that are drawn at random in intervals and shown on the map of
-    scores; by default that of the largest tile.
+    """Side in pixels of the squares that are scored one by one and shown on the map of scores; by
+    default that of the dataset's largest tile. Intervals draw blocks of the split as wholes, and
+    such squares only where the split has no blocks. Experiments are compared on equal squares.
     """
     boundary: int = Field(default=2, ge=1, le=32)
     """Width in pixels of the band along borders in boundary IoU (Cheng et al. 2021)."""
@@ -104,7 +108,9 @@ class QualityConfig(ConfigModel):
     )
     """Edges of the classes of purity: share of a pixel's ground that its main class covers."""
     resamples: int = Field(default=2000, ge=100)
-    """Resamples of blocks in the comparison of two experiments."""
+    """Resamples of blocks in the comparison of two experiments; the most that any experiment of the
+    job asks for.
+    """
     worst: int = Field(default=6, ge=1, le=24)
     """Tiles in the gallery of the worst."""
     area: AreaConfig = AreaConfig()

@@ -27,6 +27,7 @@ def compare_experiments(
     figure: str | os.PathLike[str],
     blocks: Iterable[str | os.PathLike[str]] = (),
     footprints: Iterable[str | os.PathLike[str]] = (),
+    resamples: int = 2000,
     seeds: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Compare experiments by their `metrics.json` files.
@@ -43,6 +44,7 @@ def compare_experiments(
             compare in pairs.
         footprints: Scores of footprints, `.../<dataset>/<experiment>/footprints.json`, where
             buildings are mapped.
+        resamples: How often blocks are drawn in the comparison of a pair.
         seeds: Name -> experiments that differ by their seed alone.
 
     Raises:
@@ -56,7 +58,7 @@ def compare_experiments(
     named = {name: found[name] for name in names if name in found}
     write_text(table, comparison_table(rows, named))
     draw_comparison(rows, figure)
-    write_text(page, comparison_page(rows, read_pairs(blocks), named, seeds))
+    write_text(page, comparison_page(rows, read_pairs(blocks, resamples), named, seeds))
 
 
 def comparison_table(rows: Sequence[Row], footprints: Named | None = None) -> str:

@@ -62,13 +62,16 @@ class SceneLayers:
 
 
 def read_judged(
-    paths: Sequence[str | os.PathLike[str]], figures: Mapping[str, str]
+    paths: Sequence[str | os.PathLike[str]],
+    captions: Mapping[str, str],
+    figures: Sequence[str | os.PathLike[str]] = (),
 ) -> list[Judged]:
-    """Read `.../<experiment>/quality.json` files with the pictures beside them.
+    """Read `.../<experiment>/quality.json` files with pictures that lie beside them.
 
     Args:
         paths: The files.
-        figures: Name of a picture beside a file -> its caption; absent ones are left out.
+        captions: Name of a picture -> its caption, in the order of the page.
+        figures: The pictures, `.../<experiment>/<name>`; others are left out, there or not.
 
     Returns:
         From the best mean IoU to the worst.
@@ -76,20 +79,21 @@ def read_judged(
     Raises:
         InputError: When a file is absent or is no such file.
     """
+    given = {Path(path) for path in figures}
     found = []
     for path in map(Path, paths):
         remedy = "Delete it, if it is there, and run snakemake again."
         try:
             facts = json.loads(path.read_text())
-            facts["scores"]["miou"], facts["probability"]["after"]["ece"], facts["places"]
+            facts["scores"]["miou"], facts["probability"]["after"]["ece"], facts["fitted_here"]
         except OSError as error:
             raise InputError(path, "there is no such file", remedy) from error
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(path, f"this is no quality of maps ({error!r})", remedy) from error
         beside = {
             caption: _address((path.parent / name).read_bytes(), "png")
-            for name, caption in figures.items()
-            if (path.parent / name).is_file()
+            for name, caption in captions.items()
+            if path.parent / name in given
         }
         found.append(Judged(path.parent.name, facts, beside))
     return sorted(found, key=lambda one: (-(one.facts["scores"]["miou"] or 0), one.name))

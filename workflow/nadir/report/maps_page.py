@@ -44,6 +44,7 @@ def maps_page(
         f"{first['blocks']} blocks of {first['block']} px of the {escape(first['split'])} ground, "
         f"{first['scores']['pixels']:,} labelled pixels. Press a column's heading to sort by "
         "it.</p>",
+        *_fitted_here(first),
         *_overview(judged),
         "<h2>Maps</h2>",
         "<p>Drag over the picture, or move the slider, to swipe from the left layer to the right "
@@ -64,6 +65,17 @@ def maps_page(
     ready = "document.addEventListener('DOMContentLoaded', () => {"
     parts.append(f"<script>\n{ready}\n{SCRIPT}\n}});\n</script>")
     return page(f"Maps of {dataset}", parts)
+
+
+def _fitted_here(facts: dict[str, Any]) -> list[str]:
+    """Return a warning where there is no test ground."""
+    if not facts["fitted_here"]:
+        return []
+    return [
+        '<p class="off">There is no test ground. These figures are of the validation ground, which '
+        "the training was watched on and to which confidence and class sets were fitted: they "
+        "flatter.</p>"
+    ]
 
 
 def _s(items: Sequence[Any]) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,13 +16,12 @@ import numpy as np
 import pandas as pd
 
 from nadir.errors import InputError
-from nadir.report.page import sortable_table
+from nadir.report.page import page, sortable_table
 from nadir.segmentation.confusion import iou, macro_mean
-from nadir.segmentation.map_quality import BLOCK_COLUMNS, matrices_of
+from nadir.segmentation.map_quality import BLOCK_COLUMNS, drawn_blocks, matrices_of
 from nadir.segmentation.paired import Difference, paired_differences
 
-RESAMPLES = 2000
-"""How often blocks are drawn."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,14 @@ class Pair:
     p: float
 
 
-def read_pairs(paths: Iterable[str | os.PathLike[str]]) -> list[Pair]:
+def read_pairs(paths: Iterable[str | os.PathLike[str]], resamples: int = 2000) -> list[Pair]:
     """Compare all experiments of each data set in pairs.
 
     Args:
-        paths: Tables of blocks, `.../<dataset>/<experiment>/blocks.parquet`. Only blocks that two
-            experiments have in common are compared.
+        paths: Tables of blocks, `.../<dataset>/<experiment>/blocks.parquet`. Only squares that two
+            experiments have in common are compared; of a pair without any, a warning says so.
+            Drawn are blocks of the split, where it has some (`map_quality.draw_numbers`).
+        resamples: How often blocks are drawn.
 
     Raises:
         InputError: When a file is absent or is no such table.
@@ -57,7 +61,9 @@ def read_pairs(paths: Iterable[str | os.PathLike[str]]) -> list[Pair]:
     tables: dict[str, dict[str, pd.DataFrame]] = {}
     for path in map(Path, paths):
         tables.setdefault(path.parents[1].name, {})[path.parent.name] = _read(path)
-    return [pair for name in sorted(tables) for pair in _dataset_pairs(name, tables[name])]
+    return [
+        pair for name in sorted(tables) for pair in _dataset_pairs(name, tables[name], resamples)
+    ]
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -73,7 +79,7 @@ def _read(path: Path) -> pd.DataFrame:
     return table
 
 
-def _dataset_pairs(dataset: str, tables: dict[str, pd.DataFrame]) -> list[Pair]:
+def _dataset_pairs(dataset: str, tables: dict[str, pd.DataFrame], resamples: int) -> list[Pair]:
     ids = [table[["truth", "predicted"]].to_numpy().max(initial=0) for table in tables.values()]
     classes = int(max(ids, default=0))
     blocks = {name: matrices_of(table, classes) for name, table in tables.items()}
@@ -83,11 +89,17 @@ def _dataset_pairs(dataset: str, tables: dict[str, pd.DataFrame]) -> list[Pair]:
         (places, mine), (others, its) = blocks[one], blocks[other]
         both = places.merge(others, how="inner")
         if both.empty:
+            log.warning(
+                "%s and %s cannot be compared: they were judged on different squares of %s. Give "
+                "them the same evaluate.quality.block",
+                *(one, other, dataset),
+            )
             continue
         index = pd.MultiIndex.from_frame(both)
         first = pd.MultiIndex.from_frame(places).get_indexer(index)
         second = pd.MultiIndex.from_frame(others).get_indexer(index)
-        found.append((one, other, paired_differences(mine[first], its[second], RESAMPLES)))
+        drawn = [drawn_blocks(both, matrices) for matrices in (mine[first], its[second])]
+        found.append((one, other, paired_differences(drawn[0], drawn[1], resamples)))
     corrected = holm([difference["miou"].p for *_, difference in found])
     return [
         Pair(dataset, one, other, difference["miou"], difference["accuracy"], p)
@@ -143,12 +155,38 @@ def pairs_section(pairs: Sequence[Pair], number: int) -> list[str]:
     ]
     return [
         "<h2>Is it better, or was it luck?</h2>",
-        "<p>Held-out blocks are drawn again and again, the same for both experiments; below each "
-        "difference stands the interval that holds 95 % of the draws. p is the chance of such a "
-        "difference between equals, corrected for the number of pairs. What another seed or other "
-        "ground would give is not in it.</p>",
+        "<p>Held-out blocks of the split are drawn again and again, the same for both experiments; "
+        "below each difference stands the interval that holds 95 % of the draws. p is the chance "
+        "of such a difference between equals, corrected for the number of pairs; fewer than six "
+        "blocks can show none. What another seed or other ground would give is not in it.</p>",
         *sortable_table("Pairs of experiments on the same blocks.", heads, rows, number),
     ]
+
+
+def pairs_page(dataset: str, pairs: Sequence[Pair]) -> str:
+    """Return a page of the pairs of one data set."""
+    said = pairs_section(pairs, 1) or [
+        "<p>There are no two experiments that were judged on the same ground.</p>"
+    ]
+    return page(f"Pairs of experiments on {dataset}", said)
+
+
+def pairs_table(pairs: Sequence[Pair]) -> str:
+    """Return the pairs as CSV: differences with their intervals, p and the number of blocks."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    measures = ("miou", "accuracy")
+    heads = [f"{name}{end}" for name in measures for end in ("", " low", " high")]
+    writer.writerow(["dataset", "better", "worse", *heads, "p", "blocks"])
+    for pair in pairs:
+        ends = [
+            f"{value:.6f}"
+            for found in (pair.miou, pair.accuracy)
+            for value in (found.value, found.low, found.high)
+        ]
+        row = (pair.dataset, pair.better, pair.worse, *ends, f"{pair.p:.6f}", pair.miou.blocks)
+        writer.writerow(row)
+    return text.getvalue()
 
 
 def _difference(found: Difference) -> str:

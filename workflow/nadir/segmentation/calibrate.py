@@ -121,8 +121,10 @@ def judge_sets(
 
     Returns:
         `promised`; `coverage` over pixels; `block_coverage`, the mean over blocks, with its
-        standard error `block_error`; `worst_block`; `size` (mean), `sizes` (pixels by size from
-        0), `empty` (share) and `class_coverage` (by class, None where there is none).
+        standard error `block_error` over the blocks of the split that they were drawn with (None
+        where there is but one); `worst_block`; `blocks` and `draws`, their numbers; `size` (mean),
+        `sizes` (pixels by size from 0), `empty` (share) and `class_coverage` (by class, None where
+        there is none).
     """
     inside = members(
         probabilities,
@@ -135,6 +137,8 @@ def judge_sets(
     size = inside.sum(axis=1)
     count = np.bincount(sample.block)
     by_block = np.bincount(sample.block, held)[count > 0] / count[count > 0]
+    drawn = np.arange(len(count)) if sample.drawn is None else sample.drawn
+    drawn = drawn[count > 0]
     classes = inside.shape[1]
     seen = np.bincount(sample.truth, minlength=classes)
     kept = np.bincount(sample.truth, held, classes)
@@ -142,11 +146,10 @@ def judge_sets(
         "promised": calibration.coverage,
         "coverage": float(held.mean()),
         "block_coverage": float(by_block.mean()),
-        "block_error": float(by_block.std(ddof=1) / np.sqrt(len(by_block)))
-        if len(by_block) > 1
-        else None,
+        "block_error": clustered_error(by_block, drawn),
         "worst_block": float(by_block.min()),
         "blocks": len(by_block),
+        "draws": len(np.unique(drawn)),
         "size": float(size.mean()),
         "sizes": np.bincount(size, minlength=classes + 1).tolist(),
         "empty": float((size == 0).mean()),
@@ -154,3 +157,24 @@ def judge_sets(
             float(hits / n) if n else None for hits, n in zip(kept, seen, strict=True)
         ],
     }
+
+
+def clustered_error(values: NDArray[np.float64], drawn: NDArray[np.integer]) -> float | None:
+    """Return the standard error of a mean of values that were drawn in clusters.
+
+    That of the ratio of the clusters' sums to their sizes (Cochran 1977, 6.3); where each value is
+    a cluster it is the textbook's.
+
+    Args:
+        values: (n,).
+        drawn: (n,) number of each value's cluster.
+
+    Returns:
+        None for a single cluster, of which nothing can be said.
+    """
+    clusters, member = np.unique(drawn, return_inverse=True)
+    count = len(clusters)
+    if count < 2:
+        return None
+    off = np.bincount(member.reshape(-1), values - values.mean())
+    return float(np.sqrt(count / (count - 1) * (off**2).sum()) / len(values))

@@ -20,7 +20,7 @@ from nadir.segmentation.evaluate import HardLabels
 from nadir.segmentation.mosaic import Mosaic
 from nadir.segmentation.predict import Image, check_image, predict_into
 from nadir.segmentation.predictor import Predictor
-from nadir.segmentation.split_ground import paint_tiles
+from nadir.segmentation.split_ground import owners, paint_tiles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ class HeldOutScene:
         name: Name of the scene.
         image: The imagery.
         labels: The truth, on its grid.
-        tiles: Tiles (y, x, size) of that ground.
+        tiles: Tiles (y, x, size and, where known, block) of that ground.
     """
 
     name: str
@@ -53,6 +53,8 @@ class Sample:
         block: (n,) int64, number of each pixel's square.
         draws: (n,) in [0, 1), `conformal.pixel_draws` of the place.
         dates: (n,) int64, on how many dates the pixel is valid.
+        drawn: (blocks,) int64, number of the block of the split that each square lies in; None
+            where each square is a draw of its own.
     """
 
     probabilities: NDArray[np.float32]
@@ -60,6 +62,7 @@ class Sample:
     block: NDArray[np.int64]
     draws: NDArray[np.float64]
     dates: NDArray[np.int64]
+    drawn: NDArray[np.int64] | None = None
 
     @property
     def blocks(self) -> int:
@@ -143,6 +146,19 @@ class _Collector:
         )
         return {}
 
+    def blocks(self) -> dict[int, str]:
+        """Return the block of the split of each square by the square's key; "" for none."""
+        found = [part[2] for part in self.parts]
+        keys = np.unique(np.concatenate(found)).tolist() if found else []
+        corners = [_corner(key) for key in keys]
+        squares = [(self.side * row, self.side * column, self.side) for row, column in corners]
+        return dict(zip(keys, owners(squares, self.scene.tiles), strict=True))
+
+
+def _corner(key: int) -> tuple[int, int]:
+    """Return the place of a square among squares, (row, column), by its key."""
+    return key >> 32, key & (2**32 - 1)
+
 
 def sample_of(
     scenes: Sequence[HeldOutScene],
@@ -170,6 +186,7 @@ def sample_of(
     """
     share = min(1.0, pixels / max(sum(_covered(scene) for scene in scenes), 1))
     parts: list[tuple[NDArray, ...]] = []
+    blocks: dict[int, str] = {}
     for number, scene in enumerate(scenes):
         check_image(scene.image, predictor)
         collector = _Collector(scene, share, side)
@@ -180,6 +197,7 @@ def sample_of(
                 predict_into(mosaic, touched, predictor, cfg, progress=progress)
             finally:
                 mosaic.close()
+        blocks |= {key + (number << 58): name for key, name in collector.blocks().items()}
         parts += [(*part[:2], part[2] + (number << 58), *part[3:]) for part in collector.parts]
     joined = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else []
     if not joined or not len(joined[1]):
@@ -188,8 +206,13 @@ def sample_of(
             "it has no pixel that is both labelled and mapped",
             "Give the split more tiles, or see that labels cover them.",
         )
-    _, numbers = np.unique(joined[2], return_inverse=True)
-    return Sample(joined[0], joined[1], numbers.reshape(-1), joined[3], joined[4])
+    keys, numbers = np.unique(joined[2], return_inverse=True)
+    # A square without a block of the split is a draw of its own; names are never digits alone.
+    names = [blocks[key] or str(key) for key in keys.tolist()]
+    _, drawn = np.unique(np.array(names), return_inverse=True)
+    return Sample(
+        joined[0], joined[1], numbers.reshape(-1), joined[3], joined[4], drawn.reshape(-1)
+    )
 
 
 def _covered(scene: HeldOutScene) -> int:

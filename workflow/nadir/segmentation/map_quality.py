@@ -24,11 +24,15 @@ from nadir.segmentation.confusion import (
     macro_mean,
     update_confusion,
 )
-from nadir.segmentation.split_ground import paint_tiles
+from nadir.segmentation.split_ground import owners, paint_tiles
 
 _CHUNK = 1024
-BLOCK_COLUMNS = ("scene", "y", "x", "size", "truth", "predicted", "pixels")
-"""Columns of the table of blocks: how many pixels of a true class got which class."""
+BLOCK_COLUMNS = ("scene", "y", "x", "size", "block", "truth", "predicted", "pixels")
+"""Columns of the table of blocks: how many pixels of a true class got which class in a square.
+
+`block` names the block of the split that the square belongs to, "" where the split has none.
+"""
+_PLACE = list(BLOCK_COLUMNS[:5])
 
 
 class SharedLabels(Protocol):
@@ -55,7 +59,7 @@ class JudgedScene:
         name: Name of the scene.
         map: The map, uint8 class ids.
         labels: The truth.
-        tiles: Tiles (y, x, size) that are held out.
+        tiles: Tiles (y, x, size and, where known, block) that are held out.
     """
 
     name: str
@@ -193,9 +197,12 @@ def _judge(
             here = np.s_[top : top + side, left : left + side]
             matrix = empty_confusion(found.band.shape[1])
             update_confusion(matrix, truth[here], mapped[here], asked[here])
-            for i, j in np.argwhere(matrix).tolist():
+            counts = np.argwhere(matrix).tolist()
+            square = (y + top, x + left, side)
+            block = owners([square], scene.tiles)[0] if counts else ""
+            for i, j in counts:
                 counted = (i + 1, j + 1, int(matrix[i, j]))
-                found.blocks.append((scene.name, y + top, x + left, side, *counted))
+                found.blocks.append((scene.name, *square, block, *counted))
 
 
 def near_border(ids: NDArray[np.uint8], reach: int) -> NDArray[np.bool_]:
@@ -226,15 +233,55 @@ def boundary_scores(band: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def matrices_of(blocks: pd.DataFrame, count: int) -> tuple[pd.DataFrame, NDArray[np.int64]]:
-    """Return the blocks of a table, one row each (scene, y, x, size), and (B, K, K) confusions."""
-    keys = ["scene", "y", "x", "size"]
-    places = blocks[keys].drop_duplicates().sort_values(keys).reset_index(drop=True)
+    """Return the squares of a table, one row each (scene, y, x, size, block), and their confusions.
+
+    Confusions are (B, K, K) counts, rows true and columns predicted.
+    """
+    places = blocks[_PLACE].drop_duplicates().sort_values(_PLACE).reset_index(drop=True)
     index = pd.MultiIndex.from_frame(places)
-    number = index.get_indexer(pd.MultiIndex.from_frame(blocks[keys]))
+    number = index.get_indexer(pd.MultiIndex.from_frame(blocks[_PLACE]))
     found = np.zeros((len(places), count, count), np.int64)
     truth, predicted = (blocks[name].to_numpy(np.int64) - 1 for name in ("truth", "predicted"))
     np.add.at(found, (number, truth, predicted), blocks["pixels"].to_numpy(np.int64))
     return places, found
+
+
+def draw_numbers(places: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the number of the draw that each square belongs to, (B,), from 0 on without gaps.
+
+    What was drawn at random is a block of the split, as a whole. Its squares lie side by side and
+    err together; taken for draws of their own, they would make intervals too narrow. Only where
+    the split has no blocks is each square a draw.
+
+    Args:
+        places: Columns scene, y, x, size, block, as `matrices_of` returns them.
+    """
+    named = places["block"] != ""
+    keys = pd.DataFrame(
+        {
+            "block": places["block"],  # scenes that share ground share blocks
+            "scene": places["scene"].where(~named, ""),
+            "y": places["y"].where(~named, -1),
+            "x": places["x"].where(~named, -1),
+        }
+    )
+    return keys.groupby(list(keys), sort=True).ngroup().to_numpy(np.int64)
+
+
+def drawn_blocks(places: pd.DataFrame, matrices: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Join squares to what was drawn as a whole (see `draw_numbers`).
+
+    Args:
+        places: Columns scene, y, x, size, block of the squares.
+        matrices: (B, K, K) confusions of the squares.
+
+    Returns:
+        (C, K, K), C at most B.
+    """
+    number = draw_numbers(places)
+    joined = np.zeros((int(number.max(initial=-1)) + 1, *matrices.shape[1:]), np.int64)
+    np.add.at(joined, number, matrices)
+    return joined
 
 
 def grouped_scores(

@@ -20,7 +20,8 @@ class Difference:
         value: Difference on all blocks.
         low: 2.5 % of resamples lie below.
         high: 2.5 % lie above.
-        p: Two-sided bootstrap p-value of no difference, at least 1 / (resamples + 1).
+        p: Two-sided bootstrap p-value of no difference, at least 2 / (resamples + 1), and at least
+            what as many tosses of a coin as there are blocks can show: 2 / 2 ** blocks.
         blocks: Blocks that were drawn from.
     """
 
@@ -65,8 +66,9 @@ def paired_differences(
         spread = spread[np.isfinite(spread)]
         low, high = np.percentile(spread, [2.5, 97.5]) if len(spread) else (np.nan, np.nan)
         below, above = (spread <= 0).sum(), (spread >= 0).sum()
-        p = min(1.0, 2 * (min(below, above) + 1) / (len(spread) + 1))
-        found[name] = Difference(float(value), float(low), float(high), float(p), blocks)
+        # Draws of few blocks repeat themselves, and would show what so few blocks cannot.
+        p = max(2 * (min(below, above) + 1) / (len(spread) + 1), 2.0 ** (1 - blocks))
+        found[name] = Difference(float(value), float(low), float(high), float(min(p, 1.0)), blocks)
     return found
 
 

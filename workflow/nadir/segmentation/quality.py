@@ -21,6 +21,8 @@ from nadir.segmentation.map_quality import (
     MapQuality,
     block_rows,
     boundary_scores,
+    draw_numbers,
+    drawn_blocks,
     grouped_scores,
     judge_maps,
     matrices_of,
@@ -42,6 +44,7 @@ def judge_quality(
     *,
     side: int,
     split: str,
+    fitted_here: bool = False,
     probability: dict[str, Any] | None = None,
     seed: int = 0,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -53,14 +56,17 @@ def judge_quality(
         cfg: What to look at.
         side: Side of the blocks, in pixels.
         split: Name of the split that the ground belongs to.
+        fitted_here: Whether temperature and class sets were fitted on this very ground, so that
+            what is found of them flatters.
         probability: What `calibrate.judge_calibration` found on the same ground.
         seed: Of the sample that areas are estimated from.
 
     Returns:
-        Content of `quality.json`: `classes`, `split`, `block` (side), `blocks` (their number),
-        `scores` (`confusion.summary`), `confusion`, `boundary` (width, iou, miou), `distance` and
-        `purity` (rows of `grouped_scores`), `places` (rows of `block_rows`), `worst` (those of
-        the worst blocks), `areas` (scene -> see `scene_areas`) and `probability`; and the table of
+        Content of `quality.json`: `classes`, `split`, `fitted_here`, `block` (side), `blocks`
+        (their number), `draws` (blocks of the split that they lie in), `scores`
+        (`confusion.summary`), `confusion`, `boundary` (width, iou, miou), `distance` and `purity`
+        (rows of `grouped_scores`), `places` (rows of `block_rows`), `worst` (those of the worst
+        blocks), `areas` (scene -> see `scene_areas`) and `probability`; and the table of
         blocks (`map_quality.BLOCK_COLUMNS`).
 
     Raises:
@@ -74,8 +80,10 @@ def judge_quality(
     facts = {
         "classes": classes.names[1:],
         "split": split,
+        "fitted_here": fitted_here,
         "block": side,
         "blocks": len(rows),
+        "draws": len(np.unique(draw_numbers(places))),
         "scores": summary(matrices.sum(axis=0)),
         "confusion": matrices.sum(axis=0).tolist(),
         "boundary": {
@@ -131,7 +139,7 @@ def scene_areas(
     strata = np.asarray(mapped * pixel, np.float64)
     if cfg.design == "blocks":
         places, matrices = matrices_of(table[table["scene"] == scene.name], classes.count)
-        matrices = drawn_blocks(places, matrices, scene.tiles)
+        matrices = drawn_blocks(places, matrices)
         counts = matrices.transpose(0, 2, 1)  # strata are the map's classes
         share = min(counts.sum() / max(mapped.sum(), 1), 0.999)
         estimate = block_areas(counts, strata, cfg.level, float(share))
@@ -147,39 +155,6 @@ def scene_areas(
         "unseen": [classes.names[number + 1] for number in estimate.unseen],
         "classes": _with_mapped(estimate, strata, classes.names[1:]),
     }
-
-
-def drawn_blocks(
-    places: pd.DataFrame, matrices: NDArray[np.int64], tiles: pd.DataFrame
-) -> NDArray[np.int64]:
-    """Join squares to what was drawn as a whole: the blocks of the split, where it has blocks.
-
-    Squares of one block of the split lie side by side and err together; taken for draws of their
-    own, they would make intervals too narrow.
-
-    Args:
-        places: Columns y, x, size of the squares.
-        matrices: (B, K, K) confusions of the squares.
-        tiles: Columns y, x, size of the held-out tiles and, where known, block ("" for none).
-
-    Returns:
-        (C, K, K), C at most B; the squares themselves where the split says nothing of blocks.
-    """
-    if "block" not in tiles or not (tiles["block"] != "").any():
-        return matrices
-    top, left, size = (tiles[key].to_numpy(np.int64) for key in ("y", "x", "size"))
-    names = tiles["block"].to_numpy()
-    owner = []
-    for y, x, side in places[["y", "x", "size"]].to_numpy(np.int64):
-        row, column = y + side / 2, x + side / 2
-        down = np.maximum(np.maximum(top - row, row - top - size), 0)
-        right = np.maximum(np.maximum(left - column, column - left - size), 0)
-        near = down + right  # 0 within a tile
-        owner.append(names[int(near.argmin())])
-    found, number = np.unique(np.array(owner, object).astype(str), return_inverse=True)
-    joined = np.zeros((len(found), *matrices.shape[1:]), np.int64)
-    np.add.at(joined, number, matrices)
-    return joined
 
 
 def _with_mapped(
