@@ -1,0 +1,211 @@
+"""How far maps may be trusted, in the graph: calibration, an ensemble, pages, polygons, changes.
+
+The tests share one bench, on which everything is made once.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+from bench import Bench
+from raw import BANDS, CLASSES, SIDE, write_scene
+
+from nadir.cli.main import main
+
+pytestmark = pytest.mark.rules
+
+D = "landcover.d"
+TILE, CROP, BLOCK = 16, 32, 2
+EXPERIMENTS = ("forest", "u", "both")
+
+
+@pytest.fixture(scope="module")
+def bench(rules_folder: Path) -> Bench:
+    """A bench with a scene to learn from and one that is all test, everything made once."""
+    folder = rules_folder / "quality"
+    scenes = {
+        scene: write_scene(folder / "raw" / scene, seed, 300000 + 20000 * seed)
+        for seed, scene in enumerate("ac")
+    }
+    scenes["c"]["role"] = "test"
+    network = {
+        "datasets": ["d"],
+        "model": {"name": "unet_scratch", "width": 4, "depth": 2},
+        # Crops of another side than tiles: squares of experiments must not differ by that.
+        "train": {"epochs": 1, "batch_size": 4, "augment": {"crops": 32, "crop": CROP}},
+        "predict": {"window": TILE},
+    }
+    ensemble = {
+        "datasets": ["d"],
+        "ensemble": {"members": ["forest", "u"]},
+        "predict": {"window": TILE, "calibrate": True, "polygons": {"simplify": 1.0}},
+    }
+    forest = {"datasets": ["d"], "model": {"name": "random_forest", "trees": 5, "pixels": 2000}}
+    dataset = {
+        "classes": CLASSES,
+        "bands": BANDS,
+        "scenes": scenes,
+        "tiles": {"sizes": [TILE]},
+        "split": {"method": "blocks", "block": BLOCK},
+    }
+    bench = Bench(
+        folder,
+        {
+            "landcover": {
+                "datasets": {"d": dataset},
+                "experiments": {"forest": forest, "u": network, "both": ensemble},
+            },
+            "compute": {"device": "cpu"},
+        },
+    )
+    there = "results/landcover/d/both"
+    bench.ran = bench.run(
+        "quality",
+        f"{there}/model/card.json",
+        f"{there}/scenes/c/polygons.gpkg",
+        f"{there}/scenes/c/changes_from_u.json",
+        "results/landcover/d/u/rate.png",
+    )
+    return bench
+
+
+def made(bench: Bench, name: str) -> Path:
+    """A product of the data set; it must be there."""
+    path = bench.folder / "results/landcover/d" / name
+    assert path.is_file(), name
+    return path
+
+
+def facts(bench: Bench, name: str) -> Any:
+    """What a JSON product holds."""
+    return json.loads(made(bench, name).read_text())
+
+
+def band(bench: Bench, name: str) -> np.ndarray:
+    """The only band of a raster."""
+    with rasterio.open(made(bench, name)) as dataset:
+        return dataset.read(1)
+
+
+def test_each_experiment_is_judged_and_only_what_is_asked_for_is_made(bench: Bench) -> None:
+    for rule in ("calibrate_model", "evaluate_quality", "plot_quality"):
+        assert {job for job in bench.ran if job.startswith(f"{rule}:")} == {
+            f"{rule}:{D}.{name}" for name in EXPERIMENTS
+        }
+    for job in ("present_maps", "compare_pairs"):
+        assert f"{job}:{D}" in bench.ran
+    assert f"plot_curves:{D}.u" in bench.ran
+    assert not any(job.startswith(("evaluate_map", "pack", "export_b")) for job in bench.ran)
+    assert bench.run("quality") == set()
+
+
+def test_a_scene_that_is_all_test_is_judged_as_a_whole(bench: Bench) -> None:
+    for name in EXPERIMENTS:
+        found, table = (
+            facts(bench, f"{name}/quality.json"),
+            pd.read_parquet(made(bench, f"{name}/blocks.parquet")),
+        )
+        assert found["split"] == "test" and found["fitted_here"] is False
+        assert set(found["areas"]) == {"a", "c"}
+        mine = table[table["scene"] == "c"]
+        mapped = band(bench, f"{name}/scenes/c/map.tif")
+        assert mine["pixels"].sum() == (mapped > 0).sum() == SIDE * SIDE
+        assert (table["size"] == TILE).all()
+        squares = mine.drop_duplicates(["y", "x"])
+        assert len(squares) == (SIDE // TILE) ** 2
+        assert squares.groupby("block").size().tolist() == [BLOCK**2] * (16 // BLOCK**2) * 4
+        split = pd.read_parquet(made(bench, "split.parquet"))
+        tested = split[split["split"] == "test"]
+        assert set(table[table["scene"] == "a"]["block"]) == set(tested["block"])
+        draws = tested["block"].nunique() + squares["block"].nunique()
+        assert found["draws"] == found["probability"]["sets"]["draws"] == draws
+        assert found["probability"]["after"]["pixels"] == table["pixels"].sum()
+
+
+def test_all_experiments_are_compared_on_the_same_ground(bench: Bench) -> None:
+    draws = facts(bench, "u/quality.json")["draws"]
+    with made(bench, "pairs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    pairs = {frozenset((row["better"], row["worse"])) for row in rows}
+    assert pairs == {frozenset(p) for p in (("forest", "u"), ("forest", "both"), ("u", "both"))}
+    scores = {name: facts(bench, f"{name}/quality.json")["scores"]["miou"] for name in EXPERIMENTS}
+    for row in rows:
+        assert int(row["blocks"]) == draws
+        gain = scores[row["better"]] - scores[row["worse"]]
+        assert float(row["miou"]) == pytest.approx(gain, abs=1e-5) and gain >= 0
+    assert "Is it better" in made(bench, "pairs.html").read_text()
+
+
+def test_calibration_and_the_layers_that_follow(bench: Bench) -> None:
+    for name in EXPERIMENTS:
+        found = facts(bench, f"{name}/calibration.json")
+        assert found["conformal"]["block"] == TILE
+        assert found["after"]["nll"] <= found["before"]["nll"] + 1e-6
+    sets, ids = (band(bench, f"both/scenes/a/{name}.tif") for name in ("sets", "map"))
+    assert (sets[ids > 0] >> (ids[ids > 0] - 1) & 1).all()
+    assert not (bench.folder / "results/landcover/d/u/scenes/a/sets.tif").exists()
+
+
+def test_the_page_shows_curves_of_networks_alone(bench: Bench) -> None:
+    page = made(bench, "maps.html").read_text()
+    assert page.count("<summary>Training curves</summary>") == 1
+    assert page.count("<summary>The worst held-out blocks</summary>") == len(EXPERIMENTS)
+    assert "There is no test ground" not in page
+    assert 'id="swipe-a"' in page and 'id="swipe-c"' in page
+    for name in EXPERIMENTS:
+        for figure in ("quality.png", "areas.png", "blocks.png", "worst.png"):
+            assert made(bench, f"{name}/{figure}").stat().st_size > 5000
+
+
+def test_ensemble_polygons_changes_and_rate(bench: Bench) -> None:
+    card = facts(bench, "both/model/card.json")
+    assert "random_forest" in json.dumps(card) and "unet_scratch" in json.dumps(card)
+    ids, before = band(bench, "both/scenes/c/map.tif"), band(bench, "u/scenes/c/map.tif")
+    found = gpd.read_file(made(bench, "both/scenes/c/polygons.gpkg"))
+    assert found["area_m2"].sum() == pytest.approx(100 * (ids > 0).sum())
+    changes = facts(bench, "both/scenes/c/changes_from_u.json")
+    assert changes["changed"] == pytest.approx((ids != before).mean())
+    assert ((band(bench, "both/scenes/c/changes_from_u.tif") > 1) == (ids != before)).all()
+    made(bench, "both/scenes/c/changes_from_u.png")
+    made(bench, "u/rate.png")
+    assert len(facts(bench, "u/rate.json")) > 0
+
+
+def test_without_test_ground_the_validation_is_named_as_fitted_on(
+    bench: Bench, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    split = pd.read_parquet(made(bench, "split.parquet"))
+    split.loc[split["split"] == "test", "split"] = "none"
+    split.to_parquet(tmp_path / "split.parquet")
+    cfg = {
+        "predict": {},
+        "evaluate": {},
+        "classes": CLASSES,
+        "seed": 0,
+        "tile": TILE,
+        "roles": {"a": "learn"},
+        "test_block": BLOCK * TILE,
+    }
+    words = [
+        *("--model", made(bench, "forest/model/model.safetensors")),
+        *("--cubes", made(bench, "scenes/a/cube.manifest.json")),
+        *("--labels", made(bench, "scenes/a/labels.manifest.json")),
+        *("--maps", made(bench, "forest/scenes/a/map.tif")),
+        *("--split", tmp_path / "split.parquet"),
+        *("--calibration", made(bench, "forest/calibration.json")),
+        *("--out", tmp_path / "quality.json", "--blocks", tmp_path / "blocks.parquet"),
+        *("--cfg", json.dumps(cfg), "--threads", 1),
+    ]
+    assert main(["evaluate-quality", *map(str, words)]) == 0
+    found = json.loads((tmp_path / "quality.json").read_text())
+    assert (found["split"], found["fitted_here"]) == ("validation", True)
+    assert set(found["areas"]) == {"a"}
+    assert "there is no test ground" in capfd.readouterr().err
