@@ -27,8 +27,14 @@ TILE, CROP, BLOCK = 16, 32, 2
 EXPERIMENTS = ("forest", "u", "both")
 
 
+class MadeOnce(Bench):
+    """A bench that remembers which jobs made everything."""
+
+    ran: set[str]
+
+
 @pytest.fixture(scope="module")
-def bench(rules_folder: Path) -> Bench:
+def bench(rules_folder: Path) -> MadeOnce:
     """A bench with a scene to learn from and one that is all test, everything made once."""
     folder = rules_folder / "quality"
     scenes = {
@@ -56,7 +62,7 @@ def bench(rules_folder: Path) -> Bench:
         "tiles": {"sizes": [TILE]},
         "split": {"method": "blocks", "block": BLOCK},
     }
-    bench = Bench(
+    bench = MadeOnce(
         folder,
         {
             "landcover": {
@@ -77,25 +83,25 @@ def bench(rules_folder: Path) -> Bench:
     return bench
 
 
-def made(bench: Bench, name: str) -> Path:
+def made(bench: MadeOnce, name: str) -> Path:
     """A product of the data set; it must be there."""
     path = bench.folder / "results/landcover/d" / name
     assert path.is_file(), name
     return path
 
 
-def facts(bench: Bench, name: str) -> Any:
+def facts(bench: MadeOnce, name: str) -> Any:
     """What a JSON product holds."""
     return json.loads(made(bench, name).read_text())
 
 
-def band(bench: Bench, name: str) -> np.ndarray:
+def band(bench: MadeOnce, name: str) -> np.ndarray:
     """The only band of a raster."""
     with rasterio.open(made(bench, name)) as dataset:
         return dataset.read(1)
 
 
-def test_each_experiment_is_judged_and_only_what_is_asked_for_is_made(bench: Bench) -> None:
+def test_each_experiment_is_judged_and_only_what_is_asked_for_is_made(bench: MadeOnce) -> None:
     for rule in ("calibrate_model", "evaluate_quality", "plot_quality"):
         assert {job for job in bench.ran if job.startswith(f"{rule}:")} == {
             f"{rule}:{D}.{name}" for name in EXPERIMENTS
@@ -107,7 +113,7 @@ def test_each_experiment_is_judged_and_only_what_is_asked_for_is_made(bench: Ben
     assert bench.run("quality") == set()
 
 
-def test_a_scene_that_is_all_test_is_judged_as_a_whole(bench: Bench) -> None:
+def test_a_scene_that_is_all_test_is_judged_as_a_whole(bench: MadeOnce) -> None:
     for name in EXPERIMENTS:
         found, table = (
             facts(bench, f"{name}/quality.json"),
@@ -130,7 +136,7 @@ def test_a_scene_that_is_all_test_is_judged_as_a_whole(bench: Bench) -> None:
         assert found["probability"]["after"]["pixels"] == table["pixels"].sum()
 
 
-def test_all_experiments_are_compared_on_the_same_ground(bench: Bench) -> None:
+def test_all_experiments_are_compared_on_the_same_ground(bench: MadeOnce) -> None:
     draws = facts(bench, "u/quality.json")["draws"]
     with made(bench, "pairs.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -144,7 +150,7 @@ def test_all_experiments_are_compared_on_the_same_ground(bench: Bench) -> None:
     assert "Is it better" in made(bench, "pairs.html").read_text()
 
 
-def test_calibration_and_the_layers_that_follow(bench: Bench) -> None:
+def test_calibration_and_the_layers_that_follow(bench: MadeOnce) -> None:
     for name in EXPERIMENTS:
         found = facts(bench, f"{name}/calibration.json")
         assert found["conformal"]["block"] == TILE
@@ -154,7 +160,7 @@ def test_calibration_and_the_layers_that_follow(bench: Bench) -> None:
     assert not (bench.folder / "results/landcover/d/u/scenes/a/sets.tif").exists()
 
 
-def test_the_page_shows_curves_of_networks_alone(bench: Bench) -> None:
+def test_the_page_shows_curves_of_networks_alone(bench: MadeOnce) -> None:
     page = made(bench, "maps.html").read_text()
     assert page.count("<summary>Training curves</summary>") == 1
     assert page.count("<summary>The worst held-out blocks</summary>") == len(EXPERIMENTS)
@@ -165,7 +171,7 @@ def test_the_page_shows_curves_of_networks_alone(bench: Bench) -> None:
             assert made(bench, f"{name}/{figure}").stat().st_size > 5000
 
 
-def test_ensemble_polygons_changes_and_rate(bench: Bench) -> None:
+def test_ensemble_polygons_changes_and_rate(bench: MadeOnce) -> None:
     card = facts(bench, "both/model/card.json")
     assert "random_forest" in json.dumps(card) and "unet_scratch" in json.dumps(card)
     ids, before = band(bench, "both/scenes/c/map.tif"), band(bench, "u/scenes/c/map.tif")
@@ -180,7 +186,7 @@ def test_ensemble_polygons_changes_and_rate(bench: Bench) -> None:
 
 
 def test_without_test_ground_the_validation_is_named_as_fitted_on(
-    bench: Bench, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    bench: MadeOnce, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     split = pd.read_parquet(made(bench, "split.parquet"))
     split.loc[split["split"] == "test", "split"] = "none"

@@ -265,7 +265,7 @@ def draw_numbers(places: pd.DataFrame) -> NDArray[np.int64]:
             "x": places["x"].where(~named, -1),
         }
     )
-    return keys.groupby(list(keys), sort=True).ngroup().to_numpy(np.int64)
+    return keys.groupby(list(keys), sort=True).ngroup().to_numpy().astype(np.int64)
 
 
 def drawn_blocks(places: pd.DataFrame, matrices: NDArray[np.int64]) -> NDArray[np.int64]:
