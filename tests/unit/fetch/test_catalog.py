@@ -9,6 +9,7 @@ import pytest
 from stac_server import AREA, Fault, Server
 
 from nadir.errors import InputError
+from nadir.fetch import catalog
 from nadir.fetch.catalog import search
 
 DAYS = (date(2018, 4, 1), date(2018, 4, 30))
@@ -97,3 +98,12 @@ def test_catalogues_of_this_machine(filled, tmp_path):
 def test_items_come_as_json(filled):
     items = search(filled.publish(), NAME, AREA, DAYS)
     assert json.loads(json.dumps(items)) == items
+
+
+def test_too_many_items_are_an_error_and_none_are_left_out(filled, monkeypatch):
+    url = filled.publish_api()
+    monkeypatch.setattr(catalog, "_MOST", 5)
+    assert ids(search(url, NAME, AREA, DAYS)) == ["early", "late"]
+    monkeypatch.setattr(catalog, "_MOST", 4)
+    with pytest.raises(InputError, match=r"more than 4 items.*shorter range of days"):
+        search(url, NAME, AREA, DAYS)

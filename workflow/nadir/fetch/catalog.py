@@ -62,7 +62,8 @@ def search(
         Items as dictionaries with absolute addresses, by time and name.
 
     Raises:
-        InputError: When the catalogue cannot be read, is none, or has no such collection.
+        InputError: When the catalogue cannot be read, is none, has no such collection, or finds
+            more than can be meant.
     """
     patience = Retry(
         total=attempts - 1,
@@ -99,9 +100,13 @@ def _ask(
             raise _no_collection(url, collection, names)
     when = f"{days[0]}T00:00:00Z/{days[1]}T23:59:59.999Z" if days else None
     asked = client.search(
-        collections=[collection], bbox=area, datetime=when, limit=_PAGE, max_items=_MOST
+        collections=[collection], bbox=area, datetime=when, limit=_PAGE, max_items=_MOST + 1
     )
-    for item in asked.items():
+    for number, item in enumerate(asked.items()):
+        if number == _MOST:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of APIs that do not count
+                raise _too_many(url, asked.matched())
         yield _plain(item)
 
 
@@ -122,6 +127,16 @@ def _walk(client: Client, url: str, collection: str | None, area: Area) -> Itera
                 yield _plain(item)
     if collection is not None and seen and collection not in seen:
         raise _no_collection(url, collection, sorted(seen))
+
+
+def _too_many(url: str, matched: int | None) -> InputError:
+    """Return the error for a search that finds more than is looked at; some APIs tell how many."""
+    count = f"{matched}" if matched is not None and matched > _MOST else f"more than {_MOST}"
+    return InputError(
+        shown(url),
+        f"{count} items touch the area, and no more than {_MOST} are looked at",
+        "Give a smaller area or a shorter range of days (`cloud` chooses among what is found).",
+    )
 
 
 def _no_collection(url: str, name: str, there: list[str]) -> InputError:
