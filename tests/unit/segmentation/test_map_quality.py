@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import rasterio
 import shapely
+from scipy import ndimage
 from segmentation_fakes import TABLE, MemoryLabels
 from test_generalize import noisy
 
@@ -18,6 +19,7 @@ from nadir.errors import InputError
 from nadir.provenance.geopackage import write_geopackage
 from nadir.raster.cog import MapWriter
 from nadir.raster.grid import Grid
+from nadir.segmentation import map_polygons
 from nadir.segmentation.changes import compare_maps
 from nadir.segmentation.confusion import empty_confusion, update_confusion
 from nadir.segmentation.figures_blocks import draw_blocks
@@ -33,6 +35,7 @@ from nadir.segmentation.map_quality import (
     near_border,
 )
 from nadir.segmentation.quality import judge_quality, stratified_sample
+from nadir.segmentation.regions import patches
 from nadir.segmentation.split_ground import owners, with_test_scenes
 
 SHAPE = (60, 72)
@@ -262,6 +265,54 @@ def test_polygons_cover_the_map(scene, tolerance, tmp_path):
     assert len(gpd.read_file(tmp_path / "p.gpkg")) == len(found)
     few = polygons_of_map(scene.map, path, TABLE, PolygonConfig(min_area=1000))
     assert (few["area_m2"] >= 1000).all() and 0 < len(few) < len(found)
+
+
+HARD = {
+    "noise": lambda rng: rng.integers(0, 4, (48, 48)),
+    "checkers": lambda rng: np.indices((30, 30)).sum(axis=0) % 2 + 1,
+    "straits": lambda rng: np.digitize(
+        ndimage.gaussian_filter(rng.normal(size=(90, 90)), 2), [-0.05, 0.0, 0.05]
+    ),
+    "rings": lambda rng: 1 + np.hypot(*(np.indices((48, 48)) - 24)).astype(int) // 2 % 3,
+}
+
+
+@pytest.mark.parametrize("name", HARD)
+@pytest.mark.parametrize("tolerance", [0.3, 1.0, 3.0, 10.0])
+def test_simplified_polygons_share_their_borders(name, tolerance):
+    ids = HARD[name](np.random.default_rng(3)).astype(np.uint8)
+    labels = np.empty(ids.shape, np.int32)
+    count = patches(ids, labels)
+    shapes = map_polygons._shapes(labels, count, tolerance)
+    assert len(shapes) == count and (shapely.get_type_id(shapes) == 3).all()
+    assert shapely.is_valid(shapes).all() and not shapely.is_empty(shapes).any()
+    assert shapely.coverage_is_valid(shapes)
+    before = shapely.get_num_coordinates(map_polygons._shapes(labels, count, 0.0)).sum()
+    if tolerance > 1 and name != "checkers":
+        assert shapely.get_num_coordinates(shapes).sum() < before
+
+
+@pytest.mark.parametrize(("bearable", "simpler"), [(0.8, True), (0.0, False)])
+def test_all_polygons_are_simplified_less_where_one_breaks(monkeypatch, bearable, simpler):
+    ids = HARD["rings"](None).astype(np.uint8)
+    labels = np.empty(ids.shape, np.int32)
+    count = patches(ids, labels)
+    simplify = shapely.coverage_simplify
+    asked = []
+
+    def breaking(shapes, tolerance):
+        asked.append(tolerance)
+        simple = simplify(shapes, tolerance)
+        if tolerance > bearable:  # a bow tie
+            simple[0] = shapely.Polygon([(0, 0), (2, 2), (2, 0), (0, 2)])
+        return simple
+
+    monkeypatch.setattr(map_polygons.shapely, "coverage_simplify", breaking)
+    shapes = map_polygons._shapes(labels, count, 3.0)
+    assert asked[:3] == [3.0, 1.5, 0.75] and (len(asked) == 3) == simpler
+    assert shapely.is_valid(shapes).all() and shapely.coverage_is_valid(shapes)
+    if not simpler:
+        assert shapely.area(shapes).sum() == (ids > 0).sum()
 
 
 def test_changes_are_counted_and_mapped(scene, tmp_path):

@@ -21,6 +21,9 @@ from nadir.segmentation.regions import patches
 
 log = logging.getLogger(__name__)
 
+_POLYGON = shapely.GeometryType.POLYGON.value
+_ATTEMPTS = 5  # each with half of the tolerance before
+
 
 def polygons_of_map(
     map_path: str | os.PathLike[str],
@@ -96,8 +99,28 @@ def _shapes(labels: NDArray[np.int32], count: int, tolerance: float) -> NDArray[
     for shape, number in rasterio.features.shapes(labels, mask=labels > 0, connectivity=4):
         rings = shape["coordinates"]
         shapes[int(number) - 1] = shapely.Polygon(rings[0], rings[1:])
-    if tolerance and count:
-        simple = shapely.coverage_simplify(shapes, tolerance)
-        fine = shapely.is_valid(simple) & ~shapely.is_empty(simple)
-        shapes = np.where(fine & (shapely.get_type_id(simple) == 3), simple, shapes)
-    return shapes
+    return _simplified(shapes, tolerance) if tolerance and count else shapes
+
+
+def _simplified(shapes: NDArray[np.object_], tolerance: float) -> NDArray[np.object_]:
+    """Return polygons of pixels with simpler borders that still leave neither gaps nor overlaps.
+
+    Traced borders have no vertex where they run straight past a corner of two neighbors: only with
+    one at each pixel are they the same for both sides. Where what comes back is no coverage, all
+    polygons are simplified less, since single ones put back would not fit their neighbors.
+    """
+    noded = shapely.segmentize(shapes, 1.0)
+    for attempt in range(_ATTEMPTS):
+        simple = shapely.coverage_simplify(noded, tolerance / 2**attempt)
+        if _is_coverage(simple):
+            return simple
+        log.info("polygons simplified by %g pixels do not fit together", tolerance / 2**attempt)
+    return noded
+
+
+def _is_coverage(shapes: NDArray[np.object_]) -> bool:
+    """Tell whether these are polygons that share their borders vertex by vertex."""
+    polygons = (shapely.get_type_id(shapes) == _POLYGON) & ~shapely.is_empty(shapes)
+    if not (polygons & shapely.is_valid(shapes)).all():
+        return False
+    return bool(shapely.coverage_is_valid(shapes))
