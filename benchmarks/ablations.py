@@ -31,6 +31,7 @@ CASES = {"simulated": ("config.yaml", "valley"), "ukis": ("config/ukis.yaml", "u
 FIGURES = ("miou", "accuracy")
 FULL = "full"
 ENSEMBLE = "ensemble"
+_TILES = {"crops": None, "crop": None}  # in the place of random crops
 _SCALES = [0.75, 1.0, 1.5]
 
 TRAINED: dict[str, dict[str, Any]] = {
@@ -38,8 +39,8 @@ TRAINED: dict[str, dict[str, Any]] = {
     "no_ema": {"train": {"ema": None}},
     "swa_for_ema": {"train": {"ema": None, "swa": 0.5}},
     "no_turning": {"train": {"augment": {"dihedral": "none"}}},
-    "no_crops": {"train": {"augment": {"crops": None}}},
-    "no_augmentation": {"train": {"augment": {"crops": None, "dihedral": "none"}}},
+    "no_crops": {"train": {"augment": _TILES}},
+    "no_augmentation": {"train": {"augment": {**_TILES, "dihedral": "none"}}},
     "no_class_weights": {"train": {"loss": {"class_weights": "none"}}},
     "with_balance": {"train": {"augment": {"balance": 0.5}}},
     "with_jitter": {"train": {"augment": {"jitter": 0.1}}},

@@ -230,8 +230,10 @@ def test_balance_draws_each_class_equally_often(data):
 
 
 def test_what_needs_crops_says_so():
-    with pytest.raises(ValueError, match="random crops"):
-        AugmentConfig(rotate=10)
+    for key, value in {"rotate": 10, "balance": 0.5, "scale": 1.5, "crop": 64}.items():
+        with pytest.raises(ValueError, match=f"{key} is for random crops"):
+            AugmentConfig(**{key: value})
+        AugmentConfig(**{key: value, "crops": 8})
     with pytest.raises(ValueError, match="outlines"):
         TrainConfig(augment=AugmentConfig(mix="cutmix"), loss=LossConfig(border_weight=1))
 

@@ -164,9 +164,19 @@ class AugmentConfig(ConfigModel):
 
     @model_validator(mode="after")
     def _crops_for_what_needs_them(self) -> Self:
-        for key in ("rotate", "balance"):
-            if getattr(self, key) and self.crops is None:
-                raise ValueError(f"{key} is for random crops; say how many (crops)")
+        needing = {
+            "crop": self.crop is not None,
+            "scale": self.scale != 1,
+            "rotate": self.rotate > 0,
+            "balance": self.balance > 0,
+        }
+        given = [key for key, is_given in needing.items() if is_given]
+        if given and self.crops is None:
+            verb = "is" if len(given) == 1 else "are"
+            raise ValueError(
+                f"{', '.join(given)} {verb} for random crops; say how many (crops), or leave "
+                f"{'it' if len(given) == 1 else 'them'} out"
+            )
         return self
 
     @property
