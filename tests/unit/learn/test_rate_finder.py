@@ -17,9 +17,9 @@ from nadir.learn.rate_finder import find_rate, trace_of
 class Parabola(Learner):
     """w^2 / 2: steps of SGD with momentum shrink w at small rates and blow it up at large ones."""
 
-    def __init__(self, clip=None):
-        cfg = TrainConfig(optimizer=OptimizerConfig(name="sgd", learning_rate=0.1), clip=clip)
-        super().__init__(cfg)
+    def __init__(self, clip=None, **options):
+        sgd = OptimizerConfig(name="sgd", learning_rate=0.1)
+        super().__init__(TrainConfig(optimizer=sgd, clip=clip, **options))
         self.model = nn.Linear(1, 1, bias=False)
         nn.init.constant_(self.model.weight, 3.0)
 
@@ -30,7 +30,9 @@ class Parabola(Learner):
         return {}
 
     def training_step(self, batch, batch_index):
-        return 0.5 * self.model(batch).square().mean()
+        answer = self.model(batch)
+        self.dtype_seen = answer.dtype
+        return 0.5 * answer.float().square().mean()
 
 
 class Ones:
@@ -71,6 +73,30 @@ def test_the_steepest_fall_is_that_of_the_curve():
 def test_too_few_steps_are_refused():
     with pytest.raises(ValueError, match="10 steps"):
         find_rate(Parabola(), Ones(), torch.device("cpu"), steps=5)
+
+
+class Halves(Ones):
+    """Batches of which every other one is 0, so that a pair has half of the loss."""
+
+    def __iter__(self):
+        yield from [2**0.5 * torch.ones(4, 1), torch.zeros(4, 1)] * 2
+
+
+def test_a_step_is_of_as_many_batches_as_in_a_training():
+    options = {"low": 1e-3, "high": 1.0, "steps": 20}
+    one = find_rate(Parabola(), Ones(), torch.device("cpu"), **options)
+    two = find_rate(Parabola(accumulate=2), Halves(), torch.device("cpu"), **options)
+    np.testing.assert_allclose(two.losses, one.losses, rtol=1e-5)
+    assert one.losses[0] == pytest.approx(4.5)
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("bf16", torch.bfloat16), ("32", torch.float32), ("auto", None)]
+)
+def test_the_precision_is_that_of_a_training(precision, dtype):
+    learner = Parabola(precision=precision)
+    find_rate(learner, Ones(), torch.device("cpu"), steps=10)
+    assert learner.dtype_seen == (dtype or torch.float32)  # on a CPU `auto` is 32 bits
 
 
 def test_the_picture_is_written(tmp_path):

@@ -187,8 +187,7 @@ def _make_room(
 
 def _try_samples(learner: Learner, batch: Any, device: torch.device, count: int) -> None:
     """Compute the loss of some samples, and its gradients."""
-    mixed = _precision(learner.cfg.precision, device) == "bf16-mixed"
-    with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+    with autocast(learner.cfg.precision, device):
         loss = learner.training_step(learner.first_of(batch, count), 0)
     assert isinstance(loss, torch.Tensor)
     loss.backward()
@@ -226,6 +225,17 @@ def build_trainer(
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
+
+
+def autocast(precision: str, device: torch.device) -> torch.autocast:
+    """Return the context in which the loop computes the loss of a batch; gradients come after it.
+
+    Args:
+        precision: `auto`, `32` or `bf16`, as the configuration says.
+        device: Where to compute.
+    """
+    mixed = _precision(precision, device) == "bf16-mixed"
+    return torch.autocast(device.type, torch.bfloat16, enabled=mixed)
 
 
 def _precision(name: str, device: torch.device) -> str:

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
 
 from nadir.learn.learner import Batches, Learner
+from nadir.learn.loop import autocast
 from nadir.learn.optim import build_optimizer
 
 _SMOOTHING = 0.9  # share of the old mean loss that a step leaves
@@ -53,8 +55,11 @@ def find_rate(
     The range test of Smith (2017), with the steepest fall in the logarithm of the rate. It ends
     early when the loss grows far beyond where it began. The network is spoilt by it.
 
+    Steps are those of a training: of as many batches (`accumulate`), in the same precision, with
+    the same optimizer and clipping; else the rate that is found would be one for other steps.
+
     Args:
-        learner: The job's module; its optimizer and clipping are used.
+        learner: The job's module.
         batches: Training batches; begun anew as often as needed.
         device: Where to compute.
         low: The first rate.
@@ -75,16 +80,11 @@ def find_rate(
     losses: list[float] = []
     smooth: list[float] = []
     mean = 0.0
-    for number, (rate, batch) in enumerate(zip(rates, _endless(batches), strict=False)):
+    shown = _endless(batches)
+    for number, rate in enumerate(rates):
         for group, scale in zip(optimizer.param_groups, scales, strict=True):
             group["lr"] = float(rate) * scale
-        optimizer.zero_grad()
-        loss: Any = learner.training_step(batch, number)
-        loss.backward()
-        if learner.cfg.clip is not None:
-            clip_grad_norm_(learner.network().parameters(), learner.cfg.clip)
-        optimizer.step()
-        losses.append(float(loss.detach()))
+        losses.append(_step(learner, optimizer, shown, device))
         mean = _SMOOTHING * mean + (1 - _SMOOTHING) * losses[-1]
         smooth.append(mean / (1 - _SMOOTHING ** (number + 1)))
         if not math.isfinite(smooth[-1]):
@@ -94,6 +94,25 @@ def find_rate(
         if number > _ENDS * steps and smooth[-1] > _BROKEN * began:
             break
     return trace_of(rates[: len(losses)], np.array(losses), np.array(smooth))
+
+
+def _step(
+    learner: Learner, optimizer: Optimizer, batches: Iterator[Any], device: torch.device
+) -> float:
+    """Take a step with the mean gradient of as many batches as in a training; return the loss."""
+    cfg = learner.cfg
+    total = 0.0
+    optimizer.zero_grad()
+    for number in range(cfg.accumulate):
+        batch = next(batches)
+        with autocast(cfg.precision, device):
+            loss: Any = learner.training_step(batch, number) / cfg.accumulate
+        loss.backward()
+        total += float(loss.detach())
+    if cfg.clip is not None:
+        clip_grad_norm_(learner.network().parameters(), cfg.clip)
+    optimizer.step()
+    return total
 
 
 def trace_of(rates: np.ndarray, losses: np.ndarray, smooth: np.ndarray) -> RateTrace:
