@@ -8,6 +8,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from nadir.config.encoders import model_faults
 from nadir.config.experiments import LibraryNetwork, UNet, UNetTwoEncoders
@@ -50,7 +51,21 @@ def test_what_has_no_pyramid_is_refused_before_anything_is_built():
     ):
         with pytest.raises(InputError, match="its maps have one scale"):
             check_model(cfg)
-    check_model(LibraryNetwork(name="dpt", encoder=plain))
+    check_model(LibraryNetwork(name="dpt", encoder="tu-vit_small_patch16_224"))
+
+
+@pytest.mark.parametrize("encoder", ["tu-vit_small_patch14_dinov2", "tu-vit_huge_patch14_224"])
+def test_patches_that_dpt_cannot_bring_back_are_refused(encoder):
+    with pytest.raises(InputError, match=r"patches of 14 pixels.*8, 16, 32.*patch16"):
+        check_model(LibraryNetwork(name="dpt", encoder=encoder))
+
+
+@pytest.mark.parametrize("encoder", ["tu-vit_tiny_patch16_224", "tu-vit_small_patch32_224"])
+@pytest.mark.slow
+def test_patches_that_are_not_refused_work(encoder):
+    model = build_model(LibraryNetwork(name="dpt", encoder=encoder, width=16), 3, 2).eval()
+    with torch.inference_mode():
+        assert model(torch.randn(1, 3, 40, 70)).shape == (1, 2, 40, 70)
 
 
 @pytest.mark.slow
@@ -222,3 +237,23 @@ def test_dpt_without_a_network_has_one_clear_remedy(monkeypatch):
     monkeypatch.setattr(smp, "DPT", offline)
     with pytest.raises(InputError, match="cannot be fetched"):
         build_model(ZOO["dpt"].model_copy(update={"weights": "imagenet"}), 3, 2)
+
+
+@pytest.mark.parametrize("channels", [3, 5])
+def test_dpt_starts_from_a_file_of_its_transformer(channels, tmp_path):
+    torch.manual_seed(1)
+    given = build_model(ZOO["dpt"], 3, 2).network.encoder.model.state_dict()
+    kept = {key: value.contiguous().numpy() for key, value in given.items()}
+    del kept["head.weight"], kept["head.bias"]
+    save_file(kept, tmp_path / "vit.safetensors")
+    cfg = ZOO["dpt"].model_copy(update={"weights": str(tmp_path / "vit.safetensors")})
+    found = build_model(cfg, channels, 2).network.encoder.model.state_dict()
+    assert torch.equal(found["blocks.3.mlp.fc1.weight"], given["blocks.3.mlp.fc1.weight"])
+    assert torch.equal(found["pos_embed"], given["pos_embed"])
+    first, learnt = (state["patch_embed.proj.weight"] for state in (found, given))
+    assert first.shape[1] == channels
+    torch.testing.assert_close(first[:, 0], learnt[:, 0] * (3 / channels))
+    del kept["norm.weight"]
+    save_file(kept, tmp_path / "vit.safetensors")
+    with pytest.raises(InputError, match=r"another model: norm.weight is lacking"):
+        build_model(cfg, channels, 2)

@@ -50,6 +50,7 @@ TORCHGEO_REMEDY = (
 """What to do where it is not installed."""
 
 _MIX_TRANSFORMERS = "mit_"
+_DPT_PATCHES = (8, 16, 32)  # powers of two: its decoder halves and doubles them
 _VISION_TRANSFORMERS = ("vit_", "deit", "beit", "eva", "flexivit", "samvit")
 
 
@@ -101,10 +102,19 @@ def _library_faults(cfg: LibraryNetwork) -> Iterator[ModelFault]:
             f"dpt needs a vision transformer, and {cfg.encoder} is none that is known",
             "Choose one such as tu-vit_small_patch16_224.",
         )
+    elif (patch := patch_of(cfg.encoder)) not in _DPT_PATCHES:
+        yield ModelFault(
+            "encoder",
+            f"{cfg.encoder} has patches of {patch} pixels, and dpt brings only those of "
+            f"{', '.join(map(str, _DPT_PATCHES))} back to pixels",
+            "Choose one of such patches: tu-vit_small_patch16_224, or of DINO's weights "
+            "tu-vit_small_patch16_224.dino.",
+        )
     if cfg.dates != "stacked":
         yield ModelFault("dates", "dpt knows no attention over dates", "Set dates: stacked.")
-    if cfg.weights not in (None, "imagenet"):
-        yield ModelFault("weights", "dpt takes no files of weights", "Set imagenet, or null.")
+    if str(cfg.weights).startswith(TORCHGEO):
+        problem = "dpt takes no weights of torchgeo's by name"
+        yield ModelFault("weights", problem, "Give imagenet, a .safetensors file, or null.")
 
 
 def encoder_faults(

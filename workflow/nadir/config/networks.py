@@ -81,11 +81,13 @@ class LibraryNetwork(ConfigModel):
 
     name: Literal["unetplusplus", "deeplabv3plus", "fpn", "upernet", "segformer", "dpt"]
     encoder: str = "resnet50"
-    """Encoder by name, as for `unet`; for `dpt` a vision transformer, such as
-    `tu-vit_small_patch16_224`.
+    """Encoder by name, as for `unet`; for `dpt` a vision transformer of patches of 8, 16 or 32
+    pixels, such as `tu-vit_small_patch16_224`.
     """
     weights: str | None = None
-    """As for `unet`; for `dpt` `imagenet` or null."""
+    """As for `unet`; for `dpt` `imagenet`, a file (.safetensors) of the transformer as timm keeps
+    it, or null.
+    """
     width: int | None = Field(default=None, ge=8, multiple_of=8)
     """Channels of the decoder (for `unetplusplus` of its coarsest stage, each finer one has half as
     many); by default the library's.

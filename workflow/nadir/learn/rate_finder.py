@@ -106,9 +106,9 @@ def _step(
     for number in range(cfg.accumulate):
         batch = next(batches)
         with autocast(cfg.precision, device):
-            loss: Any = learner.training_step(batch, number) / cfg.accumulate
-        loss.backward()
-        total += float(loss.detach())
+            loss: Any = learner.training_step(batch, number)
+        (loss / cfg.accumulate).backward()
+        total += float(loss.detach()) / cfg.accumulate
     if cfg.clip is not None:
         clip_grad_norm_(learner.network().parameters(), cfg.clip)
     optimizer.step()

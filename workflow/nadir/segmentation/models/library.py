@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import segmentation_models_pytorch as smp
+import torch
+from timm.models import adapt_input_conv
 from torch import nn
 
 from nadir.config.networks import LibraryNetwork
+from nadir.learn.bundle import check_tensors, read_weights
 from nadir.learn.encoders import build_encoder, encoder_options, encoder_stride, unreachable
 from nadir.segmentation.models.dates import attend_dates
 from nadir.segmentation.models.reduced import fitted
 
 _STRIDE = 32
+_FIRST = "patch_embed.proj.weight"
+_HEADS = ("head.", "head_dist.")  # classifiers
 
 
 def build_library(
@@ -27,7 +32,7 @@ def build_library(
         n_classes: Number of classes K.
 
     Raises:
-        InputError: When the weights cannot be had.
+        InputError: When the weights cannot be had, or are those of another encoder.
     """
     if cfg.name == "dpt":
         return fitted(_transformer(cfg, dates * len(bands), n_classes), _STRIDE, cfg.reduce)
@@ -94,7 +99,42 @@ def _transformer(cfg: LibraryNetwork, in_channels: int, n_classes: int) -> nn.Mo
 
     if cfg.weights is None:
         return build(None)
+    if cfg.weights != "imagenet":
+        return _with_file(build(None), cfg.weights, in_channels)
     try:
         return build("imagenet")
     except Exception as error:  # hubs, proxies and timm each raise kinds of their own
         raise unreachable(f"the ImageNet weights of {cfg.encoder}", error, "model") from error
+
+
+def _with_file(network: nn.Module, file: str, in_channels: int) -> nn.Module:
+    """Give the transformer of a DPT the weights of a file, as timm names them.
+
+    A classifier is left as it is, since nothing asks it. Weights of another number of channels are
+    repeated and scaled, as timm does it.
+    """
+    part: Any = network
+    model = part.encoder.model
+    given = {
+        _plain(key): torch.from_numpy(array)
+        for key, array in read_weights(file).items()
+        if not _plain(key).startswith(_HEADS)
+    }
+    first = given.get(_FIRST)
+    if first is not None and first.ndim == 4 and first.shape[1] != in_channels:
+        given[_FIRST] = adapt_input_conv(in_channels, first)
+    wanted = {key: value for key, value in model.state_dict().items() if not key.startswith(_HEADS)}
+    check_tensors(
+        file,
+        {key: tuple(value.shape) for key, value in wanted.items()},
+        {key: tuple(value.shape) for key, value in given.items()},
+    )
+    model.load_state_dict(given, strict=False)
+    return network
+
+
+def _plain(key: str) -> str:
+    """Return a tensor's name without the prefixes that whole models put before it."""
+    for prefix in ("network.", "encoder.", "model."):
+        key = key.removeprefix(prefix)
+    return key
