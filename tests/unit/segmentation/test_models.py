@@ -220,3 +220,21 @@ def test_a_reduced_network_sees_averages():
         torch.testing.assert_close(
             network(torch.full((1, 3, 8, 8), 2.0)), torch.full((1, 3, 8, 8), 2.0)
         )
+
+
+def test_a_reduced_network_sees_averages_of_what_is_known():
+    network = build_model(UNetScratch(width=4, depth=2, reduce=2), 4, 2).eval()
+    shown = []
+    network.network.network.register_forward_pre_hook(lambda _, given: shown.append(given[0]))
+    tile = torch.randn(1, 4, 32, 32)
+    known = torch.rand(1, 1, 32, 32) > 0.4
+    known[..., :4, :] = False
+    with torch.inference_mode():
+        network(tile)
+        network(tile * known)
+    plain, clouded = shown
+    assert torch.equal(plain, nn.functional.avg_pool2d(tile, 2)), "bit by bit"
+    count = nn.functional.avg_pool2d(known.float(), 2, divisor_override=1)
+    total = nn.functional.avg_pool2d(tile * known, 2, divisor_override=1)
+    torch.testing.assert_close(clouded, torch.where(count > 0, total / count.clamp_min(1), 0))
+    assert (clouded[..., :2, :] == 0).all() and (count == 1).any()

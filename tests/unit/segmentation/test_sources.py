@@ -206,6 +206,28 @@ def test_crops_and_outlines_are_equal_from_memory_and_from_stores(data):
     stored.close()
 
 
+@pytest.mark.parametrize("angle", [0.0, 20.0])
+@pytest.mark.parametrize("side", [20, 45])
+def test_clouds_take_nothing_from_resampled_pixels_beside_them(data, side, angle):
+    """What a crop shows of a valid pixel is a mean of valid ones: never nearer to 0 than all."""
+    scene = data.scenes[1]
+    raw, valid = scene.cube.read(0, 0, 96, 96)
+    flat = type(scene.cube)(np.full_like(raw, 9000) * valid[:, None], valid)
+    source = ResidentSource([type(scene)(flat, scene.labels)], [Window(0, 0, 0, 96)],
+                            data.statistics, CPU, CPU)  # fmt: skip
+    window = Window(0, 0, 0, 60)
+    shot = Shot(window, 3, side, angle=angle)
+    image, target = source.prepare(list(source.raw([window])), [shot])
+    plain, _ = source.prepare(list(source.raw([window])), [Shot(window)])
+    for channel, one in zip(image[0], plain[0], strict=True):
+        seen = channel != 0
+        assert 0.5 < seen.float().mean() < 1
+        level = one[one != 0].mean()
+        torch.testing.assert_close(channel[seen], torch.full_like(channel[seen], level))
+    seen = (image[0].unflatten(0, (2, 3)) != 0).all(dim=1)
+    assert seen.any(dim=0)[target[0] >= 0].all(), "labels are only where the ground is seen"
+
+
 def test_image_target_and_distance_of_a_crop_belong_together(data):
     source = ResidentSource(data.scenes, data.train, data.statistics, CPU, CPU, outlines=2)
     window = data.train[0]

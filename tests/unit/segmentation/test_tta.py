@@ -12,7 +12,14 @@ from nadir.learn.bundle import save_bundle
 from nadir.segmentation.models.registry import build_model
 from nadir.segmentation.predictor import load_predictor
 from nadir.segmentation.tta import PLAIN, View, views_of
-from nadir.segmentation.turning import nearest, resize, turn
+from nadir.segmentation.turning import (
+    nearest,
+    resize,
+    resize_known,
+    turn,
+    turned_inside,
+    turned_known,
+)
 from nadir.tiles.augment import COUNT, inverse, transform
 
 ENCODING = ([1 / 255], [0.0])
@@ -99,3 +106,60 @@ def test_resampling():
     assert nearest(labels, 2).tolist() == [[[1, 2], [3, 4]]]
     assert torch.equal(nearest(nearest(labels, 8), 4), labels)
     assert turn(values, 0) is values
+
+
+def _clouded(n=2, dates=3, bands=2, height=24, width=36):
+    """Dates of one value a band, 0 under clouds, and where they are valid."""
+    rng = np.random.default_rng(5)
+    valid = torch.from_numpy(rng.random((n, dates, height, width)) > 0.3)
+    valid[:, 0, :7], valid[0, 1] = False, False
+    levels = torch.arange(1.0, dates * bands + 1).reshape(1, dates, bands, 1, 1)
+    return (levels * valid[:, :, None]).flatten(1, 2), valid, levels
+
+
+@pytest.mark.parametrize("to", [0.5, 0.75, 1.3, (31, 50)])
+def test_clouds_take_nothing_from_valid_pixels_beside_them(to):
+    values, valid, levels = _clouded()
+    found, known = resize_known(values, valid, to)
+    assert found.shape[-2:] == known.shape[-2:] == resize(values, to).shape[-2:]
+    expected = (levels * known[:, :, None]).flatten(1, 2)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    assert ((found != 0) == (expected != 0)).all(), "what is not known stays exactly 0"
+    more = (0.0, 0.3) if to == 0.5 else (-0.12, 0.12)  # one valid pixel of four will do there
+    assert more[0] <= known.float().mean() - valid.float().mean() <= more[1]
+    for symmetry in range(COUNT):
+        turned, seen = resize_known(turn(values, symmetry), turn(valid, symmetry), to)
+        if isinstance(to, float):
+            assert torch.equal(turn(seen, inverse(symmetry)), known)
+            torch.testing.assert_close(turn(turned, inverse(symmetry)), found)
+
+
+def test_clouds_take_nothing_from_pixels_of_turned_crops():
+    values, valid, levels = _clouded(height=30, width=30)
+    found, known = turned_known(values, valid, 25.0, 20)
+    expected = (levels * known[:, :, None]).flatten(1, 2)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    assert ((found != 0) == (expected != 0)).all() and 0.4 < known.float().mean() < 0.7
+
+
+def test_without_clouds_resampling_is_plain_bit_by_bit():
+    values = torch.randn(2, 6, 24, 24)
+    valid = torch.ones(2, 3, 24, 24, dtype=torch.bool)
+    for to in (0.3, 0.5, 0.77, 1.9, (17, 40)):
+        assert torch.equal(resize_known(values, valid, to)[0], resize(values, to))
+    for angle in (3.0, 45.0):
+        plain = turned_inside(values, angle, 15)
+        assert torch.equal(turned_known(values, valid, angle, 15)[0], plain)
+    assert resize_known(values, valid, 1.0) == (values, valid)
+
+
+def test_a_view_at_another_scale_is_free_of_what_is_invalid(predictor, windows, monkeypatch):
+    raw, valid = windows
+    shown = []
+    network = predictor.model
+    monkeypatch.setattr(predictor, "model", lambda values: shown.append(values) or network(values))
+    predictor.predict(np.full_like(raw, 200), valid, *ENCODING, (View(scale=0.6),))
+    levels = torch.cat(shown).unique()
+    lightest = (200 / 255 - 0.4) / 0.2
+    assert levels[0] == 0 and len(shown) == 3
+    torch.testing.assert_close(levels[1:], torch.full_like(levels[1:], lightest))

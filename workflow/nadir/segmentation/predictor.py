@@ -237,19 +237,22 @@ class NetworkPredictor(Predictor):
                 parts.append(answer)
             return np.concatenate(parts)
         values = torch.from_numpy(normalize(raw, valid, gain, bias)).to(self.device)
+        known = torch.from_numpy(np.ascontiguousarray(valid)).to(self.device)
         with torch.inference_mode():
-            total = self._seen(values, views[0])
+            total = self._seen(values, known, views[0])
             for view in views[1:]:
-                total += self._seen(values, view)
+                total += self._seen(values, known, view)
             if len(views) > 1:
                 total /= len(views)
             return total.cpu().numpy()
 
-    def _seen(self, values: torch.Tensor, view: View) -> torch.Tensor:
+    def _seen(self, values: torch.Tensor, known: torch.Tensor, view: View) -> torch.Tensor:
         """Return what one view of normalized windows gives, turned and scaled back."""
-        from nadir.segmentation.turning import resize, turn
+        from nadir.segmentation.turning import resize, resize_known, turn
 
-        shown = resize(turn(values, view.symmetry), view.scale)
+        shown = turn(values, view.symmetry)
+        if view.scale != 1:
+            shown, _ = resize_known(shown, turn(known, view.symmetry), view.scale)
         answer = self.model(shown).float().softmax(dim=1)
         height, width = values.shape[-2:]
         sides = (width, height) if view.symmetry % 2 else (height, width)  # odd turns swap them

@@ -21,7 +21,14 @@ from nadir.segmentation.disturbing import disturb, mix_samples
 from nadir.segmentation.normalize import Statistics, gain_and_bias
 from nadir.segmentation.outlines import LabelOutlines
 from nadir.segmentation.patches import OutlinesLike, Scene, Shot, Window, affine_of
-from nadir.segmentation.turning import nearest, resize, turn, turned_inside
+from nadir.segmentation.turning import (
+    nearest,
+    resize,
+    resize_known,
+    turn,
+    turned_inside,
+    turned_known,
+)
 from nadir.tiles.crops import spread_of
 
 _STRIP = 512
@@ -137,7 +144,7 @@ class Source(ABC):
             shown.append(shares * visible.any(dim=1, keepdim=True))
         if "seen" in self.extras:
             shown.append(visible.to(torch.float32).mean(dim=1))
-        shown = _resampled(shown, group[0])
+        shown = _resampled(shown, valid, group[0])
         for row, shot in enumerate(group):
             if shot.symmetry:
                 for part in shown:
@@ -311,15 +318,25 @@ def _in_rows(arrays: Sequence[np.ndarray], dtype: npt.DTypeLike) -> torch.Tensor
     return torch.from_numpy(np.stack(arrays, out=out, casting="unsafe"))
 
 
-def _resampled(shown: list[torch.Tensor], shot: Shot) -> list[torch.Tensor]:
-    """Return what is shown at the size that is asked for, turned by the angle that is."""
+def _resampled(shown: list[torch.Tensor], valid: torch.Tensor, shot: Shot) -> list[torch.Tensor]:
+    """Return what is shown at the size that is asked for, turned by the angle that is.
+
+    Args:
+        shown: The input, then what goes with it.
+        valid: bool (n, date, h, w), where the input is known.
+        shot: How it is shown.
+    """
     side = shot.side
     if side is None or (side == shot.window.size and not shot.angle):
         return shown
-    if not shot.angle:
-        return [_scaled(part, side) for part in shown]
-    around = round(side * spread_of(shot.angle))
-    return [_turned(_scaled(part, around), shot.angle, side) for part in shown]
+    image, *rest = shown
+    around = round(side * spread_of(shot.angle)) if shot.angle else side
+    image, valid = resize_known(image, valid, (around, around))
+    rest = [_scaled(part, around) for part in rest]
+    if shot.angle:
+        image, _ = turned_known(image, valid, shot.angle, side)
+        rest = [_turned(part, shot.angle, side) for part in rest]
+    return [image, *rest]
 
 
 def _scaled(part: torch.Tensor, side: int) -> torch.Tensor:

@@ -8,9 +8,13 @@ from torch import nn
 
 from nadir.segmentation.models.padding import Padded
 
+_LEAST = 1e-3  # below the share of one pixel in any square
+
 
 class Reduced(nn.Module):
     """Averages the input over squares, and brings the logits back bilinearly.
+
+    Pixels that are exactly 0, as normalization leaves invalid ones, do not count in the averages.
 
     Args:
         network: (B, C, H, W) -> logits (B, K, H, W).
@@ -24,7 +28,9 @@ class Reduced(nn.Module):
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Return logits (B, K, H, W) for (B, C, H, W) with H and W multiples of the factor."""
-        logits = self.network(functional.avg_pool2d(values, self.factor))
+        known = functional.avg_pool2d((values != 0).to(values.dtype), self.factor)
+        means = functional.avg_pool2d(values, self.factor) / known.clamp_min(_LEAST)
+        logits = self.network(means)
         return functional.interpolate(
             logits, scale_factor=self.factor, mode="bilinear", align_corners=False
         )
