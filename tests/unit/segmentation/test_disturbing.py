@@ -11,7 +11,7 @@ import torch
 
 from nadir.config.experiments import AugmentConfig, LossConfig, TrainConfig
 from nadir.segmentation.data import TileBatches
-from nadir.segmentation.dataset import crop_chances, tile_counts
+from nadir.segmentation.dataset import tile_counts
 from nadir.segmentation.disturbing import cloud_opacity, mix_samples
 from nadir.segmentation.fitting import training_batches
 from nadir.segmentation.patches import Scene, Shot, Window
@@ -221,12 +221,22 @@ def test_draws_follow_their_chances():
     assert all(0 <= m.box[0] <= m.box[2] <= 1 for m in mixes if m)
 
 
-def test_balance_draws_each_class_equally_often(data):
-    counts = tile_counts(data)[:, 1:].astype(float)
-    even = crop_chances(data, AugmentConfig(crops=1, balance=1.0), None)
-    shares = counts / counts.sum(0)
-    np.testing.assert_allclose(even, shares[:, counts.sum(0) > 0].mean(1), rtol=1e-9)
-    assert crop_chances(data, AugmentConfig(), None) is None
+@pytest.mark.parametrize("balance", [0.5, 1.0])
+def test_middles_of_balanced_crops_are_of_each_class_as_often_as_promised(data, balance):
+    augment = AugmentConfig(dihedral="none", crops=1200, crop=16, balance=balance)
+    plan = training_batches(_source(data), data, TrainConfig(augment=augment), 3).plan(2)
+    hit = np.zeros(4)
+    for tile, (y, x, side) in zip(plan.tile, plan.crop, strict=True):
+        window = data.train[tile]
+        ids = data.scenes[window.scene].labels.hard(y, x, side, side)
+        inside = window.y < y and y + side < window.y + window.size
+        inside = inside and window.x < x and x + side < window.x + window.size
+        if inside:  # others may have been moved
+            assert ids[8, 8] > 0
+            hit[ids[8, 8] - 1] += 1
+    wanted = np.bincount(np.repeat(np.arange(4), tile_counts(data)[:, 1:].sum(0))) ** (1 - balance)
+    assert hit.sum() > 200
+    np.testing.assert_allclose(hit / hit.sum(), wanted / wanted.sum(), atol=0.1)
 
 
 def test_what_needs_crops_says_so():

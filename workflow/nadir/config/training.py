@@ -140,7 +140,11 @@ class AugmentConfig(ConfigModel):
     rotate: float = Field(default=0.0, ge=0, le=180)
     """Turn crops by a random angle of up to so many degrees either way, on top of `dihedral`."""
     balance: float = Field(default=0.0, ge=0, le=1)
-    """Draw crops where rare classes are: 0 draws ground evenly, 1 each class equally often."""
+    """Draw crops where rare classes are: 0 draws ground evenly; else the pixel in the middle of a
+    crop (or near it, at the edge of a tile) is of a class that is drawn with a chance that goes as
+    the power 1 - `balance` of its number of pixels: 1 draws each class equally often. What lies
+    around it comes along.
+    """
     jitter: float = Field(default=0.0, ge=0, le=1)
     """Radiometric jitter: standard deviation of a random factor (in logarithms) and of a random
     shift by channel, in standard deviations of the training tiles.

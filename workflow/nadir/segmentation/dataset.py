@@ -17,7 +17,7 @@ from nadir.errors import InputError
 from nadir.segmentation.normalize import Statistics
 from nadir.segmentation.patches import Scene, Window
 from nadir.tiles.augment import COPIES
-from nadir.tiles.sampling import class_chances
+from nadir.tiles.balance import ClassPlaces
 from nadir.tiles.table import read_split
 
 if TYPE_CHECKING:
@@ -116,30 +116,45 @@ def rich_tiles(data: TrainingData, cfg: AugmentConfig) -> np.ndarray | None:
     return shares > cfg.rare_share
 
 
-def crop_chances(
-    data: TrainingData, cfg: AugmentConfig, rich: np.ndarray | None
-) -> np.ndarray | None:
+def crop_chances(rich: np.ndarray | None) -> np.ndarray | None:
     """Return how likely random crops lie in each training tile, (n,); None for all alike.
+
+    Args:
+        rich: Tiles rich in rare classes, of `rich_tiles`: as often as they are shown whole.
+    """
+    return None if rich is None else 1.0 + len(COPIES) * rich
+
+
+def crop_places(
+    data: TrainingData, cfg: AugmentConfig, seed: int, rich: np.ndarray | None
+) -> ClassPlaces | None:
+    """Return where the middles of crops lie that are balanced by class; None where none are.
 
     Args:
         data: What to learn from.
         cfg: The section of the configuration.
-        rich: Tiles rich in rare classes, of `rich_tiles`: as often as they are shown whole.
+        seed: Seed of the training.
+        rich: As for `crop_chances`: among the tiles that have a class, these are drawn more often.
     """
-    chances = None if rich is None else 1.0 + len(COPIES) * rich
-    if not cfg.balance:
-        return chances
-    balanced = class_chances(tile_counts(data)[:, 1:], cfg.balance)
-    return balanced if chances is None else balanced * chances
+    if not cfg.balance or not data.counts.any():
+        return None
+    tiles = np.array([(w.scene, w.y, w.x, w.size) for w in data.train], np.int64)
+    labels = (_labels_of(data, window) for window in data.train)
+    return ClassPlaces(tiles, labels, cfg.balance, seed, crop_chances(rich))
 
 
 def tile_counts(data: TrainingData) -> np.ndarray:
     """Return the pixels of each id in each training tile, int64 (n, K + 1), no data first."""
     counts = np.zeros((len(data.train), data.table.count + 1), np.int64)
     for row, window in enumerate(data.train):
-        labels = data.scenes[window.scene].labels.hard(window.y, window.x, window.size, window.size)
+        labels = _labels_of(data, window)
         counts[row] = np.bincount(labels.reshape(-1), minlength=data.table.count + 1)
     return counts
+
+
+def _labels_of(data: TrainingData, window: Window) -> np.ndarray:
+    """Return the ids of a tile, uint8 (size, size)."""
+    return data.scenes[window.scene].labels.hard(window.y, window.x, window.size, window.size)
 
 
 def _windows(tiles: pd.DataFrame, split: str, names: Sequence[str]) -> list[Window]:

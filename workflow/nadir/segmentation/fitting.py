@@ -17,7 +17,7 @@ from nadir.learn.history import write_history
 from nadir.learn.loop import fit
 from nadir.learn.seeds import derived_seed, seed_all
 from nadir.segmentation.data import TileBatches, choose_source
-from nadir.segmentation.dataset import TrainingData, crop_chances, rich_tiles
+from nadir.segmentation.dataset import TrainingData, crop_chances, crop_places, rich_tiles
 from nadir.segmentation.describe import describe_model
 from nadir.segmentation.losses import class_weights
 from nadir.segmentation.models.registry import build_model
@@ -193,7 +193,8 @@ def training_batches(
         return TileBatches(source, data.train, tiles, cfg.batch_size, **treated)
     ground = Ground(np.array([_numbers(window) for window in data.train], np.int64))
     side = crop_side(data, augment)
-    chances = crop_chances(data, augment, rich)
+    chances = crop_chances(rich)
+    places = crop_places(data, augment, seed, rich)
 
     def crops(epoch: int) -> SamplePlan:
         return crop_plan(
@@ -206,6 +207,7 @@ def training_batches(
             turned=augment.dihedral != "none",
             rotate=augment.rotate,
             chances=chances,
+            places=places,
         )
 
     return TileBatches(source, data.train, crops, cfg.batch_size, side, **treated)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nadir.tiles.augment import COUNT
+from nadir.tiles.balance import ClassPlaces
 from nadir.tiles.sampling import SamplePlan, sample_rng
 
 _ATTEMPTS = 20
@@ -88,12 +89,16 @@ def crop_plan(
     turned: bool = False,
     rotate: float = 0.0,
     chances: Sequence[float] | np.ndarray | None = None,
+    places: ClassPlaces | None = None,
 ) -> SamplePlan:
     """Plan an epoch of random crops.
 
     A crop's side on the ground is `side` times a log-uniform factor between 1/`scale` and `scale`.
     Its middle lies anywhere in a random tile; a crop that would leave the ground is drawn again,
     and after some attempts is one inside of its tile (smaller, where the tile is).
+
+    With `places`, its middle is a pixel of a class that is drawn first; a crop that would leave the
+    ground is moved into the pixel's tile, so that it still shows that pixel.
 
     Args:
         ground: The training tiles.
@@ -105,6 +110,7 @@ def crop_plan(
         turned: Whether each crop has one of the eight symmetries at random.
         rotate: Largest angle in degrees by which crops are turned besides, either way.
         chances: (tiles,) how much more often than others each tile is drawn; None for all alike.
+        places: Where each class lies in these tiles; then nothing is asked of `chances`.
 
     Returns:
         The plan: for each crop its tile, its symmetry, its place and its angle.
@@ -115,11 +121,20 @@ def crop_plan(
     crop, angle = np.empty((count, 3), np.int64), np.zeros(count)
     for number in range(count):
         rng = sample_rng(seed, epoch, number)
-        chosen = min(int(np.searchsorted(until, rng.random(), "right")), len(until) - 1)
+        middle = None
+        if places is None:
+            chosen = min(int(np.searchsorted(until, rng.random(), "right")), len(until) - 1)
+        else:
+            chosen, *middle = places.draw(rng)
         tile[number] = chosen
         if turned:
             symmetry[number] = rng.integers(COUNT)
-        *crop[number], angle[number] = _draw(ground, ground.tiles[chosen], side, scale, rotate, rng)
+        box = ground.tiles[chosen]
+        if middle is None:
+            found = _draw(ground, box, side, scale, rotate, rng)
+        else:
+            found = _draw_around(ground, box, (middle[0], middle[1]), side, scale, rotate, rng)
+        *crop[number], angle[number] = found
     return SamplePlan(tile, symmetry, crop, angle if rotate else None)
 
 
@@ -139,11 +154,8 @@ def _draw(
 ) -> tuple[int, int, int, float]:
     """Return row, column and side of one crop's ground, and its angle."""
     scene, top, left, length = (int(value) for value in tile)
-    spread = math.log(scale)
     for _ in range(_ATTEMPTS):
-        angle = float(rng.uniform(-rotate, rotate)) if rotate else 0.0
-        factor = math.exp(rng.uniform(-spread, spread)) * spread_of(angle)
-        size = max(1, round(side * factor))
+        size, angle = _draw_size(side, scale, rotate, rng)
         y = top + int(rng.integers(length)) - size // 2
         x = left + int(rng.integers(length)) - size // 2
         if ground.holds(scene, y, x, size):
@@ -151,3 +163,37 @@ def _draw(
     size = min(side, length)
     y, x = (int(value) for value in rng.integers(length - size + 1, size=2))
     return top + y, left + x, size, 0.0
+
+
+def _draw_around(
+    ground: Ground,
+    tile: np.ndarray,
+    middle: tuple[int, int],
+    side: int,
+    scale: float,
+    rotate: float,
+    rng: np.random.Generator,
+) -> tuple[int, int, int, float]:
+    """Return row, column and side of the ground of one crop around a pixel, and its angle."""
+    scene, top, left, length = (int(value) for value in tile)
+    size, angle = _draw_size(side, scale, rotate, rng)
+    y, x = (at - size // 2 for at in middle)
+    if ground.holds(scene, y, x, size):
+        return y, x, size, angle
+    if size > length:
+        size, angle = min(side, length), 0.0
+    y, x = (
+        min(max(at - size // 2, first), first + length - size)
+        for at, first in zip(middle, (top, left), strict=True)
+    )
+    return y, x, size, angle
+
+
+def _draw_size(
+    side: int, scale: float, rotate: float, rng: np.random.Generator
+) -> tuple[int, float]:
+    """Return the side of a crop's ground, and its angle."""
+    spread = math.log(scale)
+    angle = float(rng.uniform(-rotate, rotate)) if rotate else 0.0
+    factor = math.exp(rng.uniform(-spread, spread)) * spread_of(angle)
+    return max(1, round(side * factor)), angle

@@ -117,26 +117,3 @@ def disturb_rng(seed: int, epoch: int, sample: int) -> np.random.Generator:
 def mix_rng(seed: int, epoch: int, sample: int) -> np.random.Generator:
     """Return the random generator of what is pasted on one sample."""
     return np.random.default_rng([seed, _MIX, epoch, sample])
-
-
-def class_chances(counts: np.ndarray, balance: float) -> np.ndarray:
-    """Return how likely each tile is drawn where rare classes are sought.
-
-    As if a class were drawn first, with a chance that goes as the power 1 - `balance` of its
-    number of pixels, then one of its pixels, and its tile.
-
-    Args:
-        counts: (tiles, K) pixels of each class in each tile.
-        balance: 0: each labelled pixel is equally likely; 1: each class is.
-
-    Returns:
-        float64 (tiles,), sums to 1.
-    """
-    pixels = np.asarray(counts, np.float64)
-    totals = pixels.sum(axis=0)
-    there = totals > 0
-    if not there.any():
-        return np.full(len(pixels), 1 / len(pixels))
-    wanted = np.where(there, np.where(there, totals, 1.0) ** (1 - balance), 0.0)
-    likely = pixels @ (wanted / wanted.sum() / np.where(there, totals, 1.0))
-    return likely / likely.sum()
