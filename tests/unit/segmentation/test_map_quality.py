@@ -34,7 +34,7 @@ from nadir.segmentation.map_quality import (
     matrices_of,
     near_border,
 )
-from nadir.segmentation.quality import judge_quality, stratified_sample
+from nadir.segmentation.quality import judge_quality, sampled_accuracy, stratified_sample
 from nadir.segmentation.regions import patches
 from nadir.segmentation.split_ground import owners, with_test_scenes
 
@@ -180,6 +180,18 @@ def test_document_and_pictures(scene, design, tmp_path):
         assert row["low"] <= row["area"] <= row["high"]
     total = sum(row["area"] for row in areas["classes"].values())
     assert total == pytest.approx(sum(row["mapped"] for row in areas["classes"].values()))
+    assert ("accuracy" in areas) == (design == "pixels")
+    if design == "pixels":
+        found = areas["accuracy"]
+        mapped, truth, _ = parts_of(scene)
+        known = (mapped > 0) & (truth > 0)
+        right = (mapped == truth)[known].mean()
+        assert abs(found["overall"] - right) < 4 * found["overall_error"] + 0.01
+        for number, name in enumerate(TABLE.names[1:], 1):
+            own = (truth == number)[known & (mapped == number)].mean()
+            row = found["classes"][name]
+            assert abs(row["users"] - own) < 4 * row["users_error"] + 0.01
+            assert 0 <= row["producers"] <= 1 and row["producers_error"] >= 0
     draw_quality(facts, TABLE, tmp_path / "q.png")
     draw_areas(facts["areas"], TABLE, tmp_path / "a.png")
     draw_blocks({"home": scene.map}, facts["places"], TABLE, tmp_path / "b.png")
@@ -265,6 +277,13 @@ def test_polygons_cover_the_map(scene, tolerance, tmp_path):
     assert len(gpd.read_file(tmp_path / "p.gpkg")) == len(found)
     few = polygons_of_map(scene.map, path, TABLE, PolygonConfig(min_area=1000))
     assert (few["area_m2"] >= 1000).all() and 0 < len(few) < len(found)
+
+
+def test_accuracies_of_nothing_are_null():
+    nothing = sampled_accuracy(np.zeros((2, 2), int), np.array([5.0, 5.0]), ["a", "b"])
+    assert nothing == {"overall": None, "overall_error": None, "classes": {}}
+    one = sampled_accuracy(np.array([[9, 1], [0, 0]]), np.array([5.0, 5.0]), ["a", "b"])
+    assert one["classes"]["a"]["users"] == 0.9 and one["classes"]["b"]["users"] is None
 
 
 HARD = {

@@ -79,7 +79,8 @@ class AreaConfig(ConfigModel):
     design: Literal["blocks", "pixels"] = "blocks"
     """`blocks`: every labelled pixel of the held-out blocks, each block one draw, so that the
     interval knows that neighbors err together; `pixels`: a random sample of labelled pixels of the
-    whole scene, stratified by the map (Olofsson et al. 2014).
+    whole scene, stratified by the map (Olofsson et al. 2014); it gives user's and producer's
+    accuracy with standard errors as well.
     """
     sample: int = Field(default=1000, ge=50)
     """Pixels drawn for `pixels`."""

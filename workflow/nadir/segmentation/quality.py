@@ -13,7 +13,13 @@ from rasterio.windows import Window
 from nadir.config.classes import ClassTable
 from nadir.config.quality import AreaConfig, QualityConfig
 from nadir.raster.geotiff import open_raster
-from nadir.segmentation.area import AreaEstimate, allocation, block_areas, robust_areas
+from nadir.segmentation.area import (
+    AreaEstimate,
+    accuracies,
+    allocation,
+    block_areas,
+    robust_areas,
+)
 from nadir.segmentation.confusion import macro_mean, summary
 from nadir.segmentation.footprint_extract import pixel_ground
 from nadir.segmentation.map_quality import (
@@ -131,7 +137,8 @@ def scene_areas(
     Returns:
         `unit` (`ha`, or `px` without a georeference), `design`, `level`, `degrees` (of freedom,
         None for independent pixels), `sampled` (pixels), `unseen` (classes of the map of which
-        nothing was sampled) and `classes`: name -> `mapped`, `area`, `error`, `low`, `high`.
+        nothing was sampled) and `classes`: name -> `mapped`, `area`, `error`, `low`, `high`. For
+        the design `pixels` also `accuracy`, see `sampled_accuracy`.
     """
     grid = scene.labels.grid
     pixel = float(abs(np.linalg.det(pixel_ground(grid)))) / 1e4 if grid.crs else 1.0
@@ -143,9 +150,11 @@ def scene_areas(
         counts = matrices.transpose(0, 2, 1)  # strata are the map's classes
         share = min(counts.sum() / max(mapped.sum(), 1), 0.999)
         estimate = block_areas(counts, strata, cfg.level, float(share))
+        accuracy = {}
     else:
         counts = stratified_sample(scene, classes.count, cfg, seed)
         estimate = robust_areas(counts, strata, cfg.level)
+        accuracy = {"accuracy": sampled_accuracy(counts, strata, classes.names[1:])}
     return {
         "unit": "ha" if grid.crs else "px",
         "design": cfg.design,
@@ -154,7 +163,35 @@ def scene_areas(
         "sampled": int(counts.sum()),
         "unseen": [classes.names[number + 1] for number in estimate.unseen],
         "classes": _with_mapped(estimate, strata, classes.names[1:]),
+        **accuracy,
     }
+
+
+def sampled_accuracy(
+    counts: NDArray[np.int64], strata: NDArray[np.float64], names: Sequence[str]
+) -> dict[str, Any]:
+    """Return the accuracies of a map by a sample of pixels, with standard errors.
+
+    Args:
+        counts: (K, K) sampled pixels, map x truth.
+        strata: (K,) size of each class on the map.
+        names: Of the classes.
+
+    Returns:
+        `overall`, `overall_error`, and `classes`: name -> `users`, `users_error`, `producers`,
+        `producers_error`; None where nothing, or too little, was sampled.
+    """
+    if not counts.any():
+        return {"overall": None, "overall_error": None, "classes": {}}
+    found: dict[str, Any] = accuracies(counts, strata)
+    rows = {
+        name: {
+            key: found[key][number] if np.isfinite(found[key][number]) else None
+            for key in ("users", "users_error", "producers", "producers_error")
+        }
+        for number, name in enumerate(names)
+    }
+    return {**{key: found[key] for key in ("overall", "overall_error")}, "classes": rows}
 
 
 def _with_mapped(
