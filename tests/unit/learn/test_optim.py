@@ -67,6 +67,39 @@ def test_a_cosine_by_time_falls_with_the_seconds_that_are_spent():
     assert rates == pytest.approx([full * factor for factor in expected])
 
 
+def test_a_warmup_of_a_share_of_an_epoch_goes_by_batches():
+    optimizer = _optimizer()
+    schedule = Schedule(SchedulerConfig(name="cosine", warmup=0.5), optimizer, 4)
+    rates = []
+    for epoch in range(4):
+        for batch in range(8):
+            schedule.begin_batch(epoch, batch, 8)
+            rates.append(learning_rate(optimizer) / 1e-3)
+        schedule.step(1.0)
+    assert rates[:8] == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 1, 1])
+    later = [cosine_factor(epoch, 4, 0) for epoch in (1, 2, 3)]
+    assert rates[8::8] == pytest.approx(later) and rates[15::8] == pytest.approx(later)
+
+
+@pytest.mark.parametrize("warmup", [0, 2])
+def test_a_warmup_of_epochs_is_left_alone_by_batches(warmup):
+    optimizer = _optimizer()
+    cfg = SchedulerConfig(name="cosine", warmup=warmup)
+    assert type(cfg.warmup) is int and cfg.model_dump()["warmup"] == warmup
+    schedule = Schedule(cfg, optimizer, 6)
+    for epoch in range(6):
+        for batch in range(3):
+            schedule.begin_batch(epoch, batch, 3)
+            assert learning_rate(optimizer) == 1e-3 * cosine_factor(epoch, 6, warmup)
+        schedule.step(1.0)
+
+
+@pytest.mark.parametrize("warmup", [-1, 1.5, -0.5])
+def test_a_warmup_of_epochs_and_a_half_is_refused(warmup):
+    with pytest.raises(ValueError, match="warmup"):
+        SchedulerConfig(name="cosine", warmup=warmup)
+
+
 def test_optimizers_by_name():
     kinds = {name: type(_optimizer(name)).__name__ for name in ("adam", "adamw", "sgd")}
     assert kinds == {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}

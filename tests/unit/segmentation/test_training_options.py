@@ -54,7 +54,7 @@ SMALL = UNetScratch(width=4, depth=2)
 CFG = TrainConfig(
     epochs=4,
     batch_size=3,
-    scheduler=SchedulerConfig(name="cosine"),
+    scheduler=SchedulerConfig(name="cosine", warmup=0.5),
     augment=AugmentConfig(
         dihedral="random", crops=14, scale=1.3, rotate=20, clouds=0.5, drop_date=0.2, mix="classmix"
     ),

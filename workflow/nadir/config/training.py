@@ -111,8 +111,10 @@ class SchedulerConfig(ConfigModel):
     """For `plateau` and `step`."""
     patience: int = Field(default=3, ge=0)
     """For `plateau`, in epochs."""
-    warmup: int = Field(default=0, ge=0)
-    """For `cosine`, in epochs."""
+    warmup: Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, lt=1)] = 0
+    """For `cosine`, in epochs, of which each has one rate; or the share of the first epoch (0.5:
+    its first half) in which the rate rises step by step.
+    """
 
 
 class AugmentConfig(ConfigModel):

@@ -109,8 +109,11 @@ class Keeper(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Know the batch at work, in case that it is too large."""
+        """Know the batch at work, in case that it is too large; set its learning rate."""
+        assert isinstance(pl_module, Learner) and pl_module.schedule is not None
         pl_module.batch = batch
+        batches = int(trainer.num_training_batches)
+        pl_module.schedule.begin_batch(trainer.current_epoch, batch_idx, batches)
 
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer

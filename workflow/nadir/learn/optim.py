@@ -29,6 +29,8 @@ def build_optimizer(
 class Schedule:
     """A learning-rate schedule that takes one step an epoch, with the validation loss.
 
+    A warm-up of a share of the first epoch goes by batches besides (`begin_batch`).
+
     The loop calls it itself, before it saves the state: Lightning steps metric-driven schedules
     after its end-of-epoch checkpoint, so that a resumed run would miss a step.
 
@@ -49,6 +51,7 @@ class Schedule:
     ) -> None:
         self._seconds = seconds
         self._spent = 0.0
+        self._rise = 0.0
         self.plateau: ReduceLROnPlateau | None = None
         self.by_epoch: LambdaLR | None = None
         if cfg.name == "plateau":
@@ -56,9 +59,9 @@ class Schedule:
                 optimizer, "min", factor=cfg.factor, patience=cfg.patience
             )
         elif cfg.name == "cosine":
-            self.by_epoch = _by_epoch(
-                optimizer, lambda epoch: self._factor(epoch, epochs, cfg.warmup)
-            )
+            whole = int(cfg.warmup)
+            self._rise = cfg.warmup - whole
+            self.by_epoch = _by_epoch(optimizer, lambda epoch: self._factor(epoch, epochs, whole))
         elif cfg.name == "step":
             self.by_epoch = _by_epoch(
                 optimizer, lambda epoch: cfg.factor if self._done(epoch, epochs) >= 2 / 3 else 1.0
@@ -75,6 +78,24 @@ class Schedule:
         if self._seconds is None or epoch < warmup:
             return factor
         return min(factor, cosine_factor(epoch, epochs, warmup, self._spent / self._seconds))
+
+    def begin_batch(self, epoch: int, batch: int, batches: int) -> None:
+        """Set the learning rate of a batch of the first epoch, where it rises within that epoch.
+
+        A function of the batch's number alone: a run that is resumed needs no state of it.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            batch: Number of the batch in it, from 0.
+            batches: Batches of the epoch.
+        """
+        if epoch or not self._rise or self.by_epoch is None:
+            return
+        risen = min(1.0, (batch + 1) / max(1.0, self._rise * batches))
+        groups = self.by_epoch.optimizer.param_groups
+        for group, full in zip(groups, self.by_epoch.base_lrs, strict=True):
+            if group.get("scheduled", True):
+                group["lr"] = full * risen
 
     def step(self, validation_loss: float, spent: float = 0.0) -> None:
         """Set the learning rate of the next epoch.
