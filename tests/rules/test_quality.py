@@ -127,7 +127,9 @@ def test_a_scene_that_is_all_test_is_judged_as_a_whole(bench: MadeOnce) -> None:
         assert (table["size"] == TILE).all()
         squares = mine.drop_duplicates(["y", "x"])
         assert len(squares) == (SIDE // TILE) ** 2
-        assert squares.groupby("block").size().tolist() == [BLOCK**2] * (16 // BLOCK**2) * 4
+        assert (
+            squares.groupby("block").size().tolist() == [BLOCK**2] * (SIDE // (BLOCK * TILE)) ** 2
+        )
         split = pd.read_parquet(made(bench, "split.parquet"))
         tested = split[split["split"] == "test"]
         assert set(table[table["scene"] == "a"]["block"]) == set(tested["block"])
@@ -186,7 +188,7 @@ def test_ensemble_polygons_changes_and_rate(bench: MadeOnce) -> None:
 
 
 def test_without_test_ground_the_validation_is_named_as_fitted_on(
-    bench: MadeOnce, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    bench: MadeOnce, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     split = pd.read_parquet(made(bench, "split.parquet"))
     split.loc[split["split"] == "test", "split"] = "none"
@@ -214,4 +216,4 @@ def test_without_test_ground_the_validation_is_named_as_fitted_on(
     found = json.loads((tmp_path / "quality.json").read_text())
     assert (found["split"], found["fitted_here"]) == ("validation", True)
     assert set(found["areas"]) == {"a"}
-    assert "there is no test ground" in capfd.readouterr().err
+    assert "there is no test ground" in caplog.text
