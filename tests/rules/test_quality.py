@@ -47,12 +47,17 @@ def bench(rules_folder: Path) -> MadeOnce:
         "model": {"name": "unet_scratch", "width": 4, "depth": 2},
         # Crops of another side than tiles: squares of experiments must not differ by that.
         "train": {"epochs": 1, "batch_size": 4, "augment": {"crops": 32, "crop": CROP}},
-        "predict": {"window": TILE},
+        "predict": {"window": 2 * TILE, "overlap": 0.0},
     }
     ensemble = {
         "datasets": ["d"],
         "ensemble": {"members": ["forest", "u"]},
-        "predict": {"window": TILE, "calibrate": True, "polygons": {"simplify": 1.0}},
+        "predict": {
+            "window": 2 * TILE,
+            "overlap": 0.0,
+            "calibrate": True,
+            "polygons": {"simplify": 1.0},
+        },
     }
     forest = {"datasets": ["d"], "model": {"name": "random_forest", "trees": 5, "pixels": 2000}}
     dataset = {
