@@ -137,7 +137,8 @@ def _most(values: Iterable[float]) -> float:
 
 def gpus_of(results: Path) -> dict[str, GpuUse]:
     """Return rule -> what its jobs took of GPUs, as their logs tell; links are skipped."""
-    told: dict[str, list[str]] = defaultdict(list)
+    joules: dict[str, list[float]] = defaultdict(list)
+    looks: dict[str, list[tuple[float, ...]]] = defaultdict(list)
     root = results / _LOGS
     for here, _, names in os.walk(root):
         for name in sorted(names):
@@ -145,17 +146,16 @@ def gpus_of(results: Path) -> dict[str, GpuUse]:
             rule = path.relative_to(root).parts[0]
             if path.suffix != ".log" or path.is_symlink() or path.stat().st_size > _LARGEST:
                 continue
-            told[rule].append(path.read_text(errors="replace"))
-    found = {rule: _use_of(texts) for rule, texts in told.items()}
-    return {rule: use for rule, use in found.items() if use is not None}
+            text = path.read_text(errors="replace")
+            joules[rule] += [float(taken) for taken, _seconds in ENERGY.findall(text)]
+            looks[rule] += [tuple(map(float, found)) for found in USE.findall(text)]
+    return {
+        rule: _use_of(joules[rule], looks[rule]) for rule in looks if joules[rule] or looks[rule]
+    }
 
 
-def _use_of(texts: Sequence[str]) -> GpuUse | None:
-    """Return what logs tell of GPUs, None where they tell nothing."""
-    joules = [float(taken) for text in texts for taken, _seconds in ENERGY.findall(text)]
-    looks = [tuple(map(float, found)) for text in texts for found in USE.findall(text)]
-    if not joules and not looks:
-        return None
+def _use_of(joules: Sequence[float], looks: Sequence[tuple[float, ...]]) -> GpuUse:
+    """Return what energies, and percent, seconds and megabytes of looks, come to."""
     use = GpuUse(joules=math.fsum(joules) if joules else math.nan)
     if looks:
         held = math.fsum(seconds for _, seconds, _ in looks)
