@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import REPOSITORY, Bench
+from plugins_here import plugins_folder
 
 EXECUTOR = "snakemake_executor_plugin_kubernetes"
 BUCKET = "my-bucket"
@@ -45,15 +45,8 @@ TRAININGS = [f"results/landcover/d/{name}/model/card.json" for name in "uvf"]
 
 
 def clouds_folder() -> Path | None:
-    """Return the folder that holds Snakemake's plugins for clouds, or None.
-
-    It is kept apart from the environment, since every start of Snakemake would import them.
-    """
-    found = importlib.util.find_spec(EXECUTOR)
-    if found is not None and found.origin is not None:
-        return Path(found.origin).parents[1]
-    folder = Path(sys.prefix) / "clouds"
-    return folder if (folder / EXECUTOR).is_dir() else None
+    """Return the folder that holds Snakemake's plugins for clouds, or None."""
+    return plugins_folder(EXECUTOR, "clouds")
 
 
 class CloudBench(Bench):

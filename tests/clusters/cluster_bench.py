@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import REPOSITORY, Bench
+from plugins_here import plugins_folder
 from slurm_here import Slurm
 
 EXECUTOR = "snakemake_executor_plugin_slurm"
@@ -23,15 +23,8 @@ QUICK = ("--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "20
 
 
 def executor_folder() -> Path | None:
-    """Return the folder that holds Snakemake's executor for SLURM, or None.
-
-    It is kept apart from the environment, since every start of Snakemake would import it.
-    """
-    found = importlib.util.find_spec(EXECUTOR)
-    if found is not None and found.origin is not None:
-        return Path(found.origin).parents[1]
-    folder = Path(sys.prefix) / "plugins"
-    return folder if (folder / EXECUTOR).is_dir() else None
+    """Return the folder that holds Snakemake's executor for SLURM, or None."""
+    return plugins_folder(EXECUTOR, "plugins")
 
 
 def snakemake_words(*arguments: str) -> list[str]:
