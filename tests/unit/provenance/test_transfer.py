@@ -54,20 +54,32 @@ def test_parts_lie_beside_each_other(store):
     assert place.with_suffix(".dbf").read_bytes() == b"dbf"
 
 
-def test_a_killed_download_goes_on_where_it_stopped(store, tmp_path, monkeypatch):
+def call_halfway(store, monkeypatch, body, what):
+    """Store an object that is fetched in pieces; do something before the third one is.
+
+    Returns its address, and where pieces began, as they are asked for.
+    """
     monkeypatch.setattr(transfer, "_PIECE", 1000)
-    body = os.urandom(3500)
     address = store.put("x", body)
     client = transfer.filesystem()
     whole, calls = client.cat_file, []
 
-    def dying(path, start, end):
+    def fetch(path, start, end):
         calls.append(start)
         if len(calls) == 3:
-            raise KeyboardInterrupt
+            what(address)
         return whole(path, start=start, end=end)
 
-    monkeypatch.setattr(client, "cat_file", dying)
+    monkeypatch.setattr(client, "cat_file", fetch)
+    return address, calls
+
+
+def test_a_killed_download_goes_on_where_it_stopped(store, tmp_path, monkeypatch):
+    def die(address):
+        raise KeyboardInterrupt
+
+    body = os.urandom(3500)
+    address, calls = call_halfway(store, monkeypatch, body, die)
     with pytest.raises(KeyboardInterrupt):
         download(address, tmp_path / "x")
     assert not (tmp_path / "x").exists()
@@ -217,19 +229,12 @@ def test_digests_are_of_the_content(store, folder):
 
 def test_two_downloads_at_once_give_one_whole_file(store, tmp_path, monkeypatch):
     """The second begins while the first is halfway, and ends before it."""
-    monkeypatch.setattr(transfer, "_PIECE", 1000)
+
+    def meanwhile(address):
+        download(address, tmp_path / "x")
+
     body = os.urandom(3500)
-    address = store.put("x", body)
-    client = transfer.filesystem()
-    whole, calls = client.cat_file, []
-
-    def meanwhile(path, start, end):
-        calls.append(start)
-        if len(calls) == 3:
-            download(address, tmp_path / "x")
-        return whole(path, start=start, end=end)
-
-    monkeypatch.setattr(client, "cat_file", meanwhile)
+    address, calls = call_halfway(store, monkeypatch, body, meanwhile)
     download(address, tmp_path / "x")
     assert calls == [0, 1000, 2000, 2000, 3000, 3000]
     assert (tmp_path / "x").read_bytes() == body
