@@ -8,6 +8,9 @@ from pydantic import Field
 
 from nadir.config.base import ConfigModel, Name
 
+RESAMPLES = 2000
+"""How often blocks are drawn, unless the configuration says otherwise."""
+
 
 class ConformalConfig(ConfigModel):
     """Sets of classes that hold the true one with a promised probability (split conformal)."""
@@ -108,7 +111,7 @@ class QualityConfig(ConfigModel):
         default=(0.5, 0.75, 0.95, 1.0), min_length=1
     )
     """Edges of the classes of purity: share of a pixel's ground that its main class covers."""
-    resamples: int = Field(default=2000, ge=100)
+    resamples: int = Field(default=RESAMPLES, ge=100)
     """Resamples of blocks in the comparison of two experiments; the most that any experiment of the
     job asks for.
     """

@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
+from nadir.config.quality import RESAMPLES
 from nadir.provenance.atomic import write_text
 from nadir.report.compare_figure import draw_comparison
 from nadir.report.compare_page import comparison_page
@@ -27,7 +28,7 @@ def compare_experiments(
     figure: str | os.PathLike[str],
     blocks: Iterable[str | os.PathLike[str]] = (),
     footprints: Iterable[str | os.PathLike[str]] = (),
-    resamples: int = 2000,
+    resamples: int = RESAMPLES,
     seeds: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Compare experiments by their `metrics.json` files.

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from nadir.config.quality import RESAMPLES
 from nadir.errors import InputError
 from nadir.report.page import page, sortable_table
 from nadir.segmentation.confusion import iou, macro_mean
@@ -46,7 +47,7 @@ class Pair:
     p: float
 
 
-def read_pairs(paths: Iterable[str | os.PathLike[str]], resamples: int = 2000) -> list[Pair]:
+def read_pairs(paths: Iterable[str | os.PathLike[str]], resamples: int = RESAMPLES) -> list[Pair]:
     """Compare all experiments of each data set in pairs.
 
     Args:
