@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,14 @@ TRAININGS = [f"results/landcover/d/{name}/model/card.json" for name in "uvf"]
 def clouds_folder() -> Path | None:
     """Return the folder that holds Snakemake's plugins for clouds, or None."""
     return plugins_folder(EXECUTOR, "clouds")
+
+
+def check_trainings(shell: str, words: str) -> None:
+    """See that a job's command is one that a shell reads, and trains all that it should."""
+    assert subprocess.run([shell, "-n", "-c", words]).returncode == 0
+    for name in "uv":
+        assert f"train_model:job=landcover,dataset=d,experiment={name}" in words
+    assert "fit_forest:job=landcover,dataset=d,experiment=f" in words
 
 
 class CloudBench(Bench):
