@@ -130,6 +130,8 @@ class Batcher:
             parts = self._next()
             if parts is None:
                 return
+            # Counted before anyone has an answer: who was answered finds it in the metrics.
+            self._observe(sum(stop - start for _, start, stop in parts))
             try:
                 _run(parts)
             except BaseException as error:  # each caller raises it
@@ -139,7 +141,6 @@ class Batcher:
                         if request in self._queue:
                             self._queue.remove(request)
                         request.fail(error)
-            self._observe(sum(stop - start for _, start, stop in parts))
 
     def _next(self) -> list[tuple[_Request, int, int]] | None:
         """Return the windows of the next batch as (request, start, stop); None when closed."""
