@@ -24,6 +24,11 @@ ZOO = {
     "fpn": LibraryNetwork(name="fpn", encoder="resnet18", width=16),
     "upernet": LibraryNetwork(name="upernet", encoder="resnet18", width=16),
     "segformer": LibraryNetwork(name="segformer", encoder="mit_b0", width=16),
+    "deeplabv3": LibraryNetwork(name="deeplabv3", encoder="resnet18", width=16),
+    "manet": LibraryNetwork(name="manet", encoder="resnet18", width=64),
+    "linknet": LibraryNetwork(name="linknet", encoder="resnet18"),
+    "pspnet": LibraryNetwork(name="pspnet", encoder="resnet18", width=16),
+    "pan": LibraryNetwork(name="pan", encoder="resnet18", width=16),
     "dpt": LibraryNetwork(name="dpt", encoder="tu-vit_tiny_patch16_224", width=16),
     "unet_two_encoders": UNetTwoEncoders(encoders=("mit_b0", "resnet18")),
     "windows": UNet(encoder="tu-swin_tiny_patch4_window7_224", decoder_channels=(16,) * 5),
@@ -35,6 +40,35 @@ def test_any_bands_dates_and_size(name):
     model = build_model(ZOO[name], 10, 5, dates=2).eval()
     with torch.inference_mode():
         assert model(torch.randn(1, 10, 40, 70)).shape == (1, 5, 40, 70)
+
+
+@pytest.mark.parametrize("name", ["deeplabv3", "pspnet", "pan", "linknet"])
+def test_dates_by_attention_whatever_the_depth_of_the_encoder(name):
+    cfg = ZOO[name].model_copy(update={"dates": "attention"})
+    model = build_model(cfg, 6, 3, dates=2).eval()
+    values = torch.randn(1, 6, 64, 64)
+    with torch.inference_mode():
+        whole = model(values)
+        values[:, 3:] = 0  # the second date is missing
+        lacking = model(values)
+    assert whole.shape == (1, 3, 64, 64) and lacking.isfinite().all()
+    assert not torch.equal(whole, lacking)
+
+
+def test_weights_of_a_whole_encoder_start_one_that_lacks_the_coarsest_stages(tmp_path):
+    whole = build_encoder("tu-convnext_atto", None, 3)
+    path = tmp_path / "encoder.safetensors"
+    save_file({key: value.numpy() for key, value in whole.state_dict().items()}, path)
+    cfg = LibraryNetwork(name="pspnet", encoder="tu-convnext_atto", weights=str(path), width=16)
+    own = build_model(cfg, 3, 2).network.encoder.state_dict()
+    assert 0 < len(own) < len(whole.state_dict())
+    assert all(torch.equal(value, whole.state_dict()[key]) for key, value in own.items())
+
+
+def test_what_a_library_refuses_is_told_as_a_fault_of_the_section():
+    cfg = LibraryNetwork(name="deeplabv3", encoder="tu-davit_tiny")
+    with pytest.raises(InputError, match="deeplabv3 cannot be built on tu-davit_tiny"):
+        build_model(cfg, 3, 2)
 
 
 def test_every_name_of_the_configuration_is_a_network():
@@ -163,6 +197,9 @@ def test_attention_is_learnt():
         (LibraryNetwork(name="dpt", encoder="resnet18"), "encoder"),
         (LibraryNetwork(name="unetplusplus", encoder="mit_b0"), "encoder"),
         (LibraryNetwork(name="deeplabv3plus", encoder="mit_b0"), "encoder"),
+        (LibraryNetwork(name="pan", encoder="densenet121"), "encoder"),
+        (LibraryNetwork(name="linknet", encoder="mit_b0"), "encoder"),
+        (LibraryNetwork(name="linknet", encoder="resnet18", width=16), "width"),
         (LibraryNetwork(name="fpn", encoder="resnet81"), "encoder"),
         (LibraryNetwork(name="dpt", encoder="tu-vit_tiny_patch16_224", dates="attention"), "dates"),
         (UNetTwoEncoders(encoders=("mit_b0", "resnet81")), "encoders"),

@@ -50,6 +50,11 @@ TORCHGEO_REMEDY = (
 """What to do where it is not installed."""
 
 _MIX_TRANSFORMERS = "mit_"
+_DILATED = ("deeplabv3plus", "deeplabv3", "pan")
+_NOT_DILATED = (
+    *(_MIX_TRANSFORMERS, "vgg", "densenet", "inceptionresnetv2", "xception"),
+    *("tu-swin", "tu-maxvit", "tu-coatnet"),
+)
 _DPT_PATCHES = (8, 16, 32)  # powers of two: its decoder halves and doubles them
 _VISION_TRANSFORMERS = ("vit_", "deit", "beit", "eva", "flexivit", "samvit")
 
@@ -88,12 +93,15 @@ def model_faults(cfg: ModelConfig) -> Iterator[ModelFault]:
 
 def _library_faults(cfg: LibraryNetwork) -> Iterator[ModelFault]:
     """Yield which parts of a library's network do not go together."""
-    if cfg.name == "unetplusplus" and cfg.encoder.startswith(_MIX_TRANSFORMERS):
-        problem = f"unetplusplus has no connections for the stages of {cfg.encoder}"
+    if cfg.name in ("unetplusplus", "linknet") and cfg.encoder.startswith(_MIX_TRANSFORMERS):
+        problem = f"{cfg.name} has no connections for the stages of {cfg.encoder}"
         yield ModelFault("encoder", problem, "Choose a convolutional encoder, or unet.")
-    if cfg.name == "deeplabv3plus" and cfg.encoder.startswith((_MIX_TRANSFORMERS, "vgg")):
-        problem = f"{cfg.encoder} cannot be dilated, as deeplabv3plus needs it"
+    if cfg.name in _DILATED and cfg.encoder.startswith(_NOT_DILATED):
+        problem = f"{cfg.encoder} cannot be dilated, as {cfg.name} needs it"
         yield ModelFault("encoder", problem, "Choose a ResNet, or another model.")
+    if cfg.name == "linknet" and cfg.width is not None:
+        problem = "linknet has the widths of its encoder's stages"
+        yield ModelFault("width", problem, "Leave it out, or choose another model.")
     if cfg.name != "dpt":
         return
     if not is_vision_transformer(cfg.encoder):

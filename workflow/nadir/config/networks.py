@@ -76,10 +76,23 @@ class LibraryNetwork(ConfigModel):
 
     U-Net++ (Zhou et al. 2018), DeepLabV3+ (Chen et al. 2018), FPN (Kirillov et al. 2019), UPerNet
     (Xiao et al. 2018), SegFormer (Xie et al. 2021), DPT (Ranftl et al. 2021, on a vision
-    transformer of timm's).
+    transformer of timm's), DeepLabV3 (Chen et al. 2017), MA-Net (Fan et al. 2020), LinkNet
+    (Chaurasia and Culurciello 2017), PSPNet (Zhao et al. 2017), PAN (Li et al. 2018).
     """
 
-    name: Literal["unetplusplus", "deeplabv3plus", "fpn", "upernet", "segformer", "dpt"]
+    name: Literal[
+        "unetplusplus",
+        "deeplabv3plus",
+        "fpn",
+        "upernet",
+        "segformer",
+        "dpt",
+        "deeplabv3",
+        "manet",
+        "linknet",
+        "pspnet",
+        "pan",
+    ]
     encoder: str = "resnet50"
     """Encoder by name, as for `unet`; for `dpt` a vision transformer of patches of 8, 16 or 32
     pixels, such as `tu-vit_small_patch16_224`.
@@ -89,8 +102,8 @@ class LibraryNetwork(ConfigModel):
     it, or null.
     """
     width: int | None = Field(default=None, ge=8, multiple_of=8)
-    """Channels of the decoder (for `unetplusplus` of its coarsest stage, each finer one has half as
-    many); by default the library's.
+    """Channels of the decoder (for `unetplusplus` and `manet` of its coarsest stage, each finer one
+    has half as many); by default the library's. `linknet` takes its encoder's.
     """
     reduce: int = Field(default=1, ge=1, le=8)
     """As for `unet`."""

@@ -10,12 +10,14 @@ from timm.models import adapt_input_conv
 from torch import nn
 
 from nadir.config.networks import LibraryNetwork
+from nadir.errors import InputError
 from nadir.learn.bundle import check_tensors, read_weights
 from nadir.learn.encoders import build_encoder, encoder_options, encoder_stride, unreachable
 from nadir.segmentation.models.dates import attend_dates
 from nadir.segmentation.models.reduced import fitted
 
 _STRIDE = 32
+_PAN_STRIDE = 128  # its pyramid halves maps of stride 16 three times
 _FIRST = "patch_embed.proj.weight"
 _HEADS = ("head.", "head_dist.")  # classifiers
 
@@ -32,7 +34,8 @@ def build_library(
         n_classes: Number of classes K.
 
     Raises:
-        InputError: When the weights cannot be had, or are those of another encoder.
+        InputError: When the weights cannot be had, or are those of another encoder, or decoder and
+            encoder do not go together.
     """
     if cfg.name == "dpt":
         return fitted(_transformer(cfg, dates * len(bands), n_classes), _STRIDE, cfg.reduce)
@@ -44,22 +47,34 @@ def build_library(
         "fpn": smp.FPN,
         "upernet": smp.UPerNet,
         "segformer": smp.Segformer,
+        "deeplabv3": smp.DeepLabV3,
+        "manet": smp.MAnet,
+        "linknet": smp.Linknet,
+        "pspnet": smp.PSPNet,
+        "pan": smp.PAN,
     }[cfg.name]
-    network = build(
-        encoder_name=cfg.encoder,
-        encoder_weights=None,
-        in_channels=len(seen),
-        classes=n_classes,
-        **encoder_options(cfg.encoder),
-        **_width(cfg),
-    )
+    try:
+        network = build(
+            encoder_name=cfg.encoder,
+            encoder_weights=None,
+            in_channels=len(seen),
+            classes=n_classes,
+            **encoder_options(cfg.encoder),
+            **_width(cfg),
+        )
+    except (TypeError, ValueError) as error:  # what libraries say of parts that do not fit
+        problem = f"{cfg.name} cannot be built on {cfg.encoder} ({error})"
+        raise InputError("model.encoder", problem, "Choose another encoder or model.") from error
     if cfg.weights is not None:
-        # Into the encoder that is there, since it may be dilated, which changes no weights.
-        pretrained = build_encoder(cfg.encoder, cfg.weights, len(seen), bands=seen)
-        network.encoder.load_state_dict(pretrained.state_dict())
+        # Into the encoder that is there: it may be dilated, which changes no weights, and may lack
+        # the coarsest stages.
+        pretrained = build_encoder(cfg.encoder, cfg.weights, len(seen), bands=seen).state_dict()
+        own = network.encoder.state_dict()
+        network.encoder.load_state_dict({key: pretrained[key] for key in own})
     if cfg.dates == "attention":
         network = attend_dates(network, dates, len(bands))
-    return fitted(network, encoder_stride(cfg.encoder), cfg.reduce)
+    stride = max(encoder_stride(cfg.encoder), _PAN_STRIDE if cfg.name == "pan" else 1)
+    return fitted(network, stride, cfg.reduce)
 
 
 def _width(cfg: LibraryNetwork) -> dict[str, Any]:
@@ -67,13 +82,15 @@ def _width(cfg: LibraryNetwork) -> dict[str, Any]:
     width = cfg.width
     if width is None:
         return {}
-    if cfg.name == "unetplusplus":
+    if cfg.name in ("unetplusplus", "manet"):
         return {"decoder_channels": [max(4, width >> stage) for stage in range(5)]}
     if cfg.name == "fpn":
         return {
             "decoder_pyramid_channels": width,
             "decoder_segmentation_channels": max(32, width // 64 * 32),  # 32 groups of its norm
         }
+    if cfg.name == "pspnet":
+        return {"psp_out_channels": width}
     if cfg.name == "segformer":
         return {"decoder_segmentation_channels": width}
     if cfg.name == "dpt":

@@ -21,6 +21,7 @@ from nadir.segmentation.models.names import check_model
 NETWORKS = (
     *("unet", "unet_noskip", "unet_scratch", "unet_small", "unet_two_encoders"),
     *("unetplusplus", "deeplabv3plus", "fpn", "upernet", "segformer", "dpt"),
+    *("deeplabv3", "manet", "linknet", "pspnet", "pan"),
 )
 """Names of the models that are neural networks."""
 
