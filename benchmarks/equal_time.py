@@ -103,10 +103,13 @@ class Comparison:
         command = [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
             *("--directory", str(folder), "--configfile", str(folder / "config.yaml")),
-            *("--cores", cores, "--", *targets),
         ]
         path = os.pathsep.join(filter(None, [str(ROOT / "workflow"), os.environ.get("PYTHONPATH")]))
-        return subprocess.run(command, env={**os.environ, "PYTHONPATH": path}).returncode
+        environment = {**os.environ, "PYTHONPATH": path}
+        if any((folder / ".snakemake/locks").glob("*")):  # of a benchmark that was stopped
+            subprocess.run([*command, "--unlock"], env=environment, check=True)
+        targets = ["--cores", cores, "--rerun-incomplete", "--", *targets]
+        return subprocess.run([*command, *targets], env=environment).returncode
 
     def rows(
         self, folder: Path, scores: Callable[[Path], dict[str, float]]
