@@ -176,13 +176,13 @@ def with_sidecars(paths):
 
 def image_paths(wildcards):
     """Every raw image of a scene; those that the graph fetches are inputs of another kind."""
-    sources = [] if scene_of(wildcards).fetch else scene_of(wildcards).dates.values()
+    sources = [] if scene_of(wildcards).fetch else scene_of(wildcards).images.values()
     return [existing(path) for source in sources for path in source.paths()]
 
 
 def fetched_images(wildcards):
     """The images that the graph fetches for a scene, or nothing."""
-    sources = scene_of(wildcards).dates.values() if scene_of(wildcards).fetch else []
+    sources = scene_of(wildcards).images.values() if scene_of(wildcards).fetch else []
     return [path for source in sources for path in source.paths()]
 
 
@@ -214,8 +214,13 @@ def mask_files(wildcards):
 
 
 def imagery_of(wildcards):
-    """The part of a scene's section that says where its imagery comes from."""
-    return scene_of(wildcards).model_dump(mode="json", include={"dates", "world"})
+    """The part of a scene's section that says where its imagery comes from.
+
+    Keys of texts are sorted; dates are stacked in the order in which they were given.
+    """
+    scene = scene_of(wildcards)
+    given = scene.model_dump(mode="json", include={"dates", "world"})
+    return {**given, "order": list(scene.dates)}
 
 
 def image_digests(wildcards):

@@ -135,7 +135,7 @@ def mask_names(wildcards):
     return {
         name: f"{Path(image.file).stem}.tif"
         for name, scene in scenes.items()
-        for image in scene.dates.values()
+        for image in scene.images.values()
         if image.file
     }
 

@@ -96,9 +96,7 @@ rule build_cube:
         runtime=240,
     params:
         cfg=lambda wildcards: text_of(
-            dates=scene_of(wildcards).model_dump(
-                mode="json", include={"dates", "world"}
-            ),
+            dates=imagery_of(wildcards),
             bands=dataset_of(wildcards).bands,
             cube=dataset_of(wildcards).cube,
         ),

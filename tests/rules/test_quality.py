@@ -19,6 +19,7 @@ from bench import Bench
 from raw import BANDS, CLASSES, SIDE, write_scene
 
 from nadir.cli.main import main
+from nadir.raster.cube import open_cube
 
 pytestmark = pytest.mark.rules
 
@@ -42,6 +43,8 @@ def bench(rules_folder: Path) -> MadeOnce:
         for seed, scene in enumerate("ac")
     }
     scenes["c"]["role"] = "test"
+    for scene, given in scenes.items():  # one of the two scenes lacks the first date
+        given["dates"] = {"may": given["dates"]["june"] if scene == "a" else None, **given["dates"]}
     network = {
         "datasets": ["d"],
         "model": {"name": "unet_scratch", "width": 4, "depth": 2},
@@ -141,6 +144,16 @@ def test_a_scene_that_is_all_test_is_judged_as_a_whole(bench: MadeOnce) -> None:
         draws = tested["block"].nunique() + squares["block"].nunique()
         assert found["draws"] == found["probability"]["sets"]["draws"] == draws
         assert found["probability"]["after"]["pixels"] == table["pixels"].sum()
+
+
+def test_a_scene_that_lacks_a_date_is_mapped_and_judged_all_the_same(bench: MadeOnce) -> None:
+    cube = open_cube(made(bench, "scenes/c/cube.manifest.json"))
+    raw, valid = cube.load()
+    assert cube.dates == ("may", "june") and cube.present == (1,)
+    assert not valid[0].any() and not raw[0].any() and valid[1].all()
+    assert (band(bench, "u/scenes/c/map.tif") > 0).all()
+    check = json.loads(made(bench, "scenes/c/check.json").read_text())
+    assert list(check["dates"]) == ["june"]
 
 
 def test_all_experiments_are_compared_on_the_same_ground(bench: MadeOnce) -> None:

@@ -30,6 +30,9 @@ def build(tmp_path, write_raster):
     def call(dates, name="cube", cfg=None, workers=2, options=None, **config):
         images = []
         for date, values in dates.items():
+            if values is None:
+                images.append((date, None))
+                continue
             given = {"resolution": 10, "bands": BANDS, **(options or {}).get(date, {})}
             own = {**config, **given.pop("config", {})}
             path = write_raster(f"{name}-{date}.tif", values, **given)
@@ -67,6 +70,19 @@ def test_raw_integers_scale_and_offset_are_kept_by_date(build):
     assert (valid == (raw != 0).all(axis=1)).all()
     assert cube.manifest.content["valid"] == {"april": 280 * 280, "august": 300 * 280 - 1}
     assert cube.manifest.sources == {"raw": "0"}
+
+
+def test_a_date_that_the_scene_lacks_has_no_valid_pixel(build):
+    june = scene(seed=3)
+    cube = build({"april": None, "june": june, "august": None}, cfg=CubeConfig(shard=256))
+    whole = build({"june": june}, name="whole")
+    raw, valid = cube.load()
+    assert cube.dates == ("april", "june", "august") and cube.present == (1,)
+    assert cube.manifest.content["valid"] == {"april": 0, "june": 300 * 280, "august": 0}
+    assert (raw[1] == whole.load()[0][0]).all() and valid[1].all()
+    assert not raw[[0, 2]].any() and not valid[[0, 2]].any()
+    assert set(cube.scale.values()) == {whole.scale["june"]}
+    assert set(cube.offset.values()) == {whole.offset["june"]}
 
 
 def test_windows_are_boundless_pickle_and_dask(build):

@@ -26,6 +26,10 @@ class MemoryCube:
     scale: dict[str, float] = field(default_factory=lambda: {"april": 1e-4, "august": 1e-4})
     offset: dict[str, float] = field(default_factory=lambda: {"april": -1e3, "august": -1e3})
 
+    @property
+    def present(self) -> list[int]:
+        return [number for number, valid in enumerate(self.valid) if valid.any()]
+
     def __post_init__(self) -> None:
         self.reads = np.zeros(self.grid.shape, int)
 

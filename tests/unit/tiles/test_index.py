@@ -78,6 +78,17 @@ def test_surface_shares_are_the_worst_date(cube_type, grid, classes):
     assert index_tiles(blind, None, TileConfig(sizes=(40,)), None, "a")["cloud"].isna().all()
 
 
+def test_a_date_that_the_scene_lacks_makes_no_pixel_invalid(scene, classes):
+    cube, labels = scene(60, 60)
+    whole = index_tiles(cube, labels, TileConfig(sizes=(20,)), classes, "a")
+    cube.valid[0] = False
+    lacking = index_tiles(cube, labels, TileConfig(sizes=(20,)), classes, "a")
+    cube.valid[1, :20, :20] = False
+    assert (lacking["valid"] >= whole["valid"]).all() and lacking["valid"].max() > 0
+    cut = index_tiles(cube, labels, TileConfig(sizes=(20,)), classes, "a")
+    assert cut["image_valid"].iloc[0] == 0
+
+
 def test_filters_count_every_dropped_tile_once(cube_type, labels_type, grid, classes):
     ids = np.full((40, 50), 2, np.uint8)
     ids[:10, :20] = 0  # two tiles without labels

@@ -40,7 +40,9 @@ def run(options: argparse.Namespace) -> None:
         scene = scene_of_world(scene, options.world[0])
     scene = with_files(scene, options.image, None)
     bands = section(options.cfg, "bands", tuple[str, ...])
-    images = [(date, open_source(image, bands)) for date, image in scene.dates.items()]
+    images = [
+        (date, open_source(image, bands) if image else None) for date, image in scene.dates.items()
+    ]
     build_cube(
         images,
         None,

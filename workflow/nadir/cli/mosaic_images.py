@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> None:
     """Run the command."""
     scene = with_files(images_of(options.cfg), options.image, None)
     mosaic_images(
-        next(iter(scene.dates.values())),
+        next(iter(scene.images.values())),
         section(options.cfg, "bands", tuple[str, ...]),
         section(options.cfg, "resolution", float | None),
         options.out,

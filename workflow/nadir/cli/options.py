@@ -102,10 +102,18 @@ def class_table(cfg: dict[str, Any]) -> ClassTable:
 
 
 def images_of(cfg: dict[str, Any]) -> SceneConfig:
-    """Return the imagery of a scene: its section `dates`, without labels."""
+    """Return the imagery of a scene: its section `dates`, without labels.
+
+    `order` in it names the dates as the cube stacks them; without it they stand as written.
+    """
     given = cfg.get("dates")
-    given = {**given, "role": "predict"} if isinstance(given, dict) else given
-    return section({"dates": given}, "dates", SceneConfig)
+    if not isinstance(given, dict):
+        return section({"dates": given}, "dates", SceneConfig)
+    order = given.get("order")
+    given = {key: value for key, value in given.items() if key != "order"}
+    scene = section({"dates": {**given, "role": "predict"}}, "dates", SceneConfig)
+    dates = {date: scene.dates[date] for date in order or scene.dates}
+    return scene.model_copy(update={"dates": dates})
 
 
 def device() -> str:

@@ -54,8 +54,8 @@ class BuildingsDataset(DatasetConfig):
 
     def is_made(self, scene: str) -> bool:
         """Whether a scene's image is put together or resampled before it is read."""
-        dates = self.scenes[scene].dates.values()
-        return self.resolution is not None or any(image.tiles or image.range for image in dates)
+        images = self.scenes[scene].images.values()
+        return self.resolution is not None or any(image.tiles or image.range for image in images)
 
     def simulated(self) -> dict[str, WorldLayout]:
         """Return the simulated sources by name."""

@@ -111,8 +111,10 @@ class FetchConfig(ConfigModel):
     """System of the scene, such as `EPSG:25831`; null: the UTM zone of the middle of the area."""
     resolution: float = Field(default=10.0, gt=0)
     """Size of a pixel in units of that system."""
-    dates: dict[Name, DateConfig] = Field(min_length=1)
-    """Date name -> range of days."""
+    dates: dict[Name, DateConfig | None] = Field(min_length=1)
+    """Date name -> range of days; null for a date that this scene is to lack, as where no image
+    shows the ground.
+    """
     unclear: tuple[int, ...] = UNCLEAR
     """Classes of the scene classification (SCL) that hide the ground; by default no data,
     saturated, cloud shadow, cloud of medium and high probability, cirrus.
@@ -139,7 +141,7 @@ class FetchConfig(ConfigModel):
 
     @field_validator("dates")
     @classmethod
-    def _other_names(cls, dates: dict[str, DateConfig]) -> dict[str, DateConfig]:
+    def _other_names(cls, dates: dict[str, DateConfig | None]) -> dict[str, DateConfig | None]:
         if "mask" in dates:
             raise ValueError("no date may be called 'mask': its file would be that of the labels")
         return dates
@@ -193,8 +195,8 @@ def _with_files(job: str, name: str, dataset: dict[str, Any], problems: list[str
         folder = f"{FETCHED}/{job}/{name}/{key}"
         files = {
             # Fetched files hold what baseline 04.00 means, whatever their sources had.
-            date: {"file": f"{folder}/{date}.tif", "baseline": "04.00", "nodata": 0}
-            for date in _mapping(fetch.get("dates"))
+            date: days and {"file": f"{folder}/{date}.tif", "baseline": "04.00", "nodata": 0}
+            for date, days in _mapping(fetch.get("dates")).items()
         }
         scenes[key] = {**scene, "dates": files}
         if fetch.get("mask") is not None:

@@ -148,7 +148,7 @@ def _picture_ends(path: str, dataset: DatasetConfig) -> Iterator[str]:
         where = f"{path}.scenes.{name}"
         if scene.aerial:
             yield f"{where}.aerial: aerial pictures are for buildings; leave it out"
-        for date, image in scene.dates.items():
+        for date, image in scene.images.items():
             for key in ("tiles", "range"):
                 if getattr(image, key):
                     yield f"{where}.dates.{date}.{key}: this is for buildings; give one raster"

@@ -33,7 +33,7 @@ def with_files(scene: SceneConfig, image: str | None, vector: str | None) -> Sce
     if image or vector:
         update |= {"world": None, "aerial": None}
     if image:
-        date = next(iter(scene.dates), DATE)
+        date = next(iter(scene.images), DATE)
         update["dates"] = {date: ImageSource(file=image, **PICTURE)}
     if vector:
         update["mask"] = MaskSource(vector=vector, **FOOTPRINTS)

@@ -187,8 +187,10 @@ class SceneConfig(ConfigModel):
     """
     fetch: FetchConfig | None = None
     """Where imagery (and labels) are fetched from; `dates` is not given then."""
-    dates: dict[Name, ImageSource] = Field(default_factory=dict)
-    """Date name -> imagery, in the order in which the cube stacks them."""
+    dates: dict[Name, ImageSource | None] = Field(default_factory=dict)
+    """Date name -> imagery, in the order in which the cube stacks them; null for a date that this
+    scene lacks and others have: none of its pixels is valid then.
+    """
     mask: MaskSource | None = None
     """Fine labels; a scene without is only mapped."""
     role: Literal["learn", "test", "predict"] = "learn"
@@ -204,11 +206,16 @@ class SceneConfig(ConfigModel):
             raise ValueError("a scene is either a simulated world or given by dates and mask")
         if self.aerial and not self.world:
             raise ValueError("aerial pictures are simulated of a world: give `world`")
-        if not self.world and not self.dates:
-            raise ValueError("give a world, or at least one date")
+        if not self.world and not self.images:
+            raise ValueError("give a world, or imagery of at least one date")
         if self.role != "predict" and not self.world and self.mask is None:
             raise ValueError(f"a scene with role {self.role!r} needs a mask (or set role: predict)")
         return self
+
+    @property
+    def images(self) -> dict[str, ImageSource]:
+        """Date name -> imagery, of the dates that the scene has."""
+        return {date: image for date, image in self.dates.items() if image is not None}
 
 
 class CubeConfig(ConfigModel):

@@ -50,12 +50,12 @@ def check_scene(
             valid pixel; a band of one constant value; NaN or infinity; tiles larger than the
             scene; labels off the image, of another type or outside the class table.
     """
-    if not scene.dates:
+    if not scene.images:
         raise ValueError(f"scene {name} names no files: fill in those of its world first")
     warnings: list[str] = []
     dates: dict[str, Any] = {}
     first: RasterSource | None = None
-    for date, image in scene.dates.items():
+    for date, image in scene.images.items():
         for path in image.paths():
             check_complete(path)
         source = open_source(image, bands)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from nadir.raster.cube import Cube
 
 _NATURAL = (
     ("B04", "B03", "B02"),
@@ -26,6 +30,20 @@ def natural_color(bands: Sequence[str]) -> tuple[int, int, int]:
             red, green, blue = (lower.index(name.lower()) for name in names)
             return red, green, blue
     return (0, 1, 2) if len(bands) >= 3 else (0, 0, 0)
+
+
+def reader_of(cube: Cube) -> Callable[[int, int, int, int], NDArray[np.uint16]]:
+    """Return what reads windows (y, x, height, width) of the last date that a scene has.
+
+    It returns uint16 (4, height, width): red, green and blue as stored, and validity, 0 or 1.
+    """
+    bands, date = list(natural_color(cube.bands)), cube.present[-1]
+
+    def read(y: int, x: int, height: int, width: int) -> NDArray[np.uint16]:
+        raw, valid = cube.read(y, x, height, width)
+        return np.concatenate([raw[date, bands], valid[date][None].astype(raw.dtype)])
+
+    return read
 
 
 def stretched(

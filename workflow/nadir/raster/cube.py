@@ -96,11 +96,13 @@ class _IngestBlock:
     """Reads one block of one date, encodes and writes it; pickles for Dask workers."""
 
     store: Path
-    images: tuple[ImageryLike, ...]
+    images: tuple[ImageryLike | None, ...]
 
     def __call__(self, item: tuple[int, Block]) -> _BlockFacts:
         date, (y, x, height, width) = item
         image = self.images[date]
+        if image is None:
+            return self._without(date, y, x, height, width)
         encoding = Encoding.of(image.dtype, image.scale, image.offset)
         bands = len(image.bands)
         stored = np.empty((bands, height, width), np.uint16)
@@ -117,11 +119,25 @@ class _IngestBlock:
             if seen.size:
                 low = np.minimum(low, seen.min(axis=1))
                 high = np.maximum(high, seen.max(axis=1))
+        units = self._write(date, y, x, stored, valid)
+        return _BlockFacts(date, int(np.count_nonzero(valid)), low, high, clipped, units)
+
+    def _without(self, date: int, y: int, x: int, height: int, width: int) -> _BlockFacts:
+        """Write a block of a date that the scene lacks: no pixel is valid."""
+        bands = next(len(image.bands) for image in self.images if image)
+        stored = np.zeros((bands, height, width), np.uint16)
+        units = self._write(date, y, x, stored, np.zeros((height, width), bool))
+        return _BlockFacts(date, 0, stored[:, 0, 0], stored[:, 0, 0], 0, units)
+
+    def _write(
+        self, date: int, y: int, x: int, stored: np.ndarray, valid: np.ndarray
+    ) -> list[UnitDigest]:
+        """Write a block of both arrays and return the digests of its units."""
         units = []
         for name, values in (("reflectance", stored), ("valid", valid)):
             StoredArray(self.store / name).write((date,), y, x, values)
             units += unit_digests(name, (date,), y, x, values)
-        return _BlockFacts(date, int(np.count_nonzero(valid)), low, high, clipped, units)
+        return units
 
 
 def _pieces(image: ImageryLike, height: int, width: int) -> list[Block]:
@@ -135,7 +151,7 @@ def _pieces(image: ImageryLike, height: int, width: int) -> list[Block]:
 
 
 def build_cube(
-    images: Sequence[tuple[str, ImageryLike]],
+    images: Sequence[tuple[str, ImageryLike | None]],
     grid: Grid | None,
     manifest: str | os.PathLike[str],
     cfg: CubeConfig,
@@ -149,8 +165,10 @@ def build_cube(
     the size of the scene.
 
     Args:
-        images: (date name, imagery), in the order in which the cube stacks them.
-        grid: Grid of the scene; None for that of the first date.
+        images: (date name, imagery), in the order in which the cube stacks them; None for a date
+            that the scene lacks: none of its pixels is valid, and its scale and offset are those
+            of the first date that there is.
+        grid: Grid of the scene; None for that of the first date that there is.
         manifest: Path of the manifest to write, `.../NAME.manifest.json`.
         cfg: Codec, chunk and shard.
         sources: Raw files -> digests of their bytes, for the manifest.
@@ -166,12 +184,15 @@ def build_cube(
             constant, or values do not fit. Nothing is left behind.
         OutputError: When the disk is full or not writable. Nothing is left behind.
     """
-    grid = images[0][1].grid if grid is None else grid
-    bands = tuple(images[0][1].bands)
+    first = next(image for _, image in images if image)
+    grid = first.grid if grid is None else grid
+    bands = tuple(first.bands)
     for date, image in images:
-        _check_alike(date, image, grid, bands)
+        if image:
+            _check_alike(date, image, grid, bands)
     dates = [date for date, _ in images]
-    codes = [Encoding.of(image.dtype, image.scale, image.offset) for _, image in images]
+    given = [image or first for _, image in images]
+    codes = [Encoding.of(image.dtype, image.scale, image.offset) for image in given]
     layout = Layout.of(cfg, *grid.shape)
     arrays = [
         ArraySpec("reflectance", "uint16", (len(dates), len(bands), *grid.shape), _AXES, 1),
@@ -230,8 +251,10 @@ def _brief(grid: Grid) -> str:
     return f"{grid.height} x {grid.width} pixels of {x:g} x {y:g} from ({left:g}, {top:g}), {crs}"
 
 
-def _check_values(date: str, image: ImageryLike, found: list[_BlockFacts]) -> int:
+def _check_values(date: str, image: ImageryLike | None, found: list[_BlockFacts]) -> int:
     """Return the valid pixels of a date; raise `InputError` when its values cannot be right."""
+    if image is None:
+        return 0
     valid = sum(item.valid for item in found)
     if not valid:
         raise InputError(
@@ -280,6 +303,7 @@ class Cube:
         manifest: The manifest.
         grid: Grid of the scene.
         dates: Names of the dates.
+        present: Positions of the dates that the scene has, those with any valid pixel.
         bands: Names of the bands.
         scale: Date -> scale: reflectance = scale * (raw + offset).
         offset: Date -> offset, see `scale`.
@@ -293,6 +317,7 @@ class Cube:
         self.grid = Grid.of_manifest(self.manifest, manifest)
         with stated_facts(manifest):
             self.dates: tuple[str, ...] = tuple(content["dates"])
+            self.present = tuple(n for n, date in enumerate(self.dates) if content["valid"][date])
             self.bands: tuple[str, ...] = tuple(content["bands"])
             self.scale: dict[str, float] = content["scale"]
             self.offset: dict[str, float] = content["offset"]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from nadir.config.classes import ClassTable
 from nadir.errors import InputError
-from nadir.raster.composite import natural_color, stretched
+from nadir.raster.composite import reader_of, stretched
 from nadir.raster.cube import Cube
 from nadir.raster.labels import Labels
 from nadir.raster.style import paint
@@ -137,13 +137,7 @@ def scene_layers(
 
 def _picture(cube: Cube, view: View) -> NDArray[np.uint8]:
     """Return the natural-color picture of the last date."""
-    bands = list(natural_color(cube.bands))
-
-    def reader(y: int, x: int, height: int, width: int) -> NDArray:
-        raw, valid = cube.read(y, x, height, width)
-        return np.concatenate([raw[-1, bands], valid[-1:].astype(raw.dtype)])
-
-    values = view.read(reader)
+    values = view.read(reader_of(cube))
     return stretched(values[:3].astype(np.float32), values[3] > 0)
 
 

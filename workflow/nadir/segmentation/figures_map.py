@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nadir.config.classes import ClassTable
 from nadir.errors import InputError
-from nadir.raster.composite import natural_color, stretched
+from nadir.raster.composite import reader_of, stretched
 from nadir.raster.cube import Cube
 from nadir.raster.labels import Labels
 from nadir.raster.style import (
@@ -57,7 +57,7 @@ def draw_map(
     bounded by the picture, not by the scene.
 
     Args:
-        cube: The imagery; its last date is shown.
+        cube: The imagery; its last date (of those that it has) is shown.
         map_path: The map.
         classes: The class table.
         path: The PNG to write.
@@ -79,7 +79,7 @@ def draw_map(
         mapped = view.read(band_reader(dataset))
     truth = view.read(labels.hard) if labels is not None else np.zeros(view.shape, np.uint8)
     panels: list[tuple[str, NDArray[np.uint8]]] = [
-        (f"Image, {cube.dates[-1]}", _picture(cube, view)),
+        (f"Image, {cube.dates[cube.present[-1]]}", _picture(cube, view)),
     ]
     if truth.any():
         panels.append(("Truth", paint(truth, classes)))
@@ -115,13 +115,7 @@ def draw_map(
 
 def _picture(cube: Cube, view: View) -> NDArray[np.uint8]:
     """Return the natural-color picture of the last date."""
-    bands = list(natural_color(cube.bands))
-
-    def reader(y: int, x: int, height: int, width: int) -> NDArray:
-        raw, valid = cube.read(y, x, height, width)
-        return np.concatenate([raw[-1, bands], valid[-1:].astype(raw.dtype)])
-
-    values = view.read(reader)
+    values = view.read(reader_of(cube))
     return stretched(values[:3].astype(np.float32), values[3] > 0)
 
 

@@ -27,7 +27,7 @@ class SceneCounts:
         self._cube, self._labels = cube, labels
         self._roles = band_roles(cube.bands)
         self._ids = classes + 1
-        # Channels: ids 0..K, image valid on all dates, and labelled too; then for every date its
+        # Channels: ids 0..K, valid on all dates of the scene, and labelled too; then each date's
         # valid pixels and one channel for each surface test.
         self._per_date = 1 + len(NEEDS)
         self._first_date = self._ids + 2
@@ -38,7 +38,7 @@ class SceneCounts:
         """Read and count one block (y, x, h, w) of the scene."""
         y, x, h, w = block
         raw, good = self._cube.read(y, x, h, w)
-        everywhere = np.logical_and.reduce(good, axis=0)
+        everywhere = np.logical_and.reduce(good[list(self._cube.present)], axis=0)
         labelled = everywhere
         if self._labels is not None:
             ids = self._labels.hard(y, x, h, w)
@@ -75,12 +75,12 @@ class SceneCounts:
 
     @property
     def image_valid(self) -> np.ndarray:
-        """Pixels that are valid on all dates: (n,) int64."""
+        """Pixels that are valid on all dates that the scene has: (n,) int64."""
         return self._cells.totals()[:, self._ids]
 
     @property
     def valid(self) -> np.ndarray:
-        """Pixels that are valid on all dates, and labelled where there are labels: (n,) int64."""
+        """The same, and labelled where there are labels: (n,) int64."""
         return self._cells.totals()[:, self._ids + 1]
 
     @property

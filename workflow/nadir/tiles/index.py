@@ -104,11 +104,11 @@ def index_tiles(
     Returns:
         One row a tile. id ("scene/size/y/x"), scene, y, x (int32, upper-left pixel), size (int32);
         class_0..class_K (int64, pixels by label; none without labels); image_valid (share of pixels
-        valid on all dates); valid (the same, and labelled); cloud, snow (largest share of the valid
-        pixels of one date), water (mean share over dates), NaN where bands are lacking or no pixel
-        is valid; label_y0, label_x0, label_y1, label_x1 (int32, bounding box of the labelled
-        pixels, ends exclusive, -1 where there is none); keep; reason ("" where kept); geometry in
-        the CRS of the scene. `attrs`: scene, grid, classes (names by id), dates, bands.
+        valid on all dates that the scene has); valid (the same, and labelled); cloud, snow (largest
+        share of the valid pixels of one date), water (mean share over dates), NaN where bands are
+        lacking or no pixel is valid; label_y0, label_x0, label_y1, label_x1 (int32, bounding box of
+        the labelled pixels, ends exclusive, -1 where there is none); keep; reason ("" where kept);
+        geometry in the CRS of the scene. `attrs`: scene, grid, classes (names by id), dates, bands.
 
     Raises:
         InputError: When a size is larger than the scene, or labels come without a class table.

@@ -9,12 +9,12 @@ from nadir.tiles.indices import band_roles
 from nadir.tiles.scene import CubeLike
 
 
-def quicklook(cube: CubeLike, date: int = 0, side: int = 800) -> np.ndarray:
+def quicklook(cube: CubeLike, date: int | None = None, side: int = 800) -> np.ndarray:
     """Return a small true-color picture of a whole scene.
 
     Args:
         cube: The imagery; read block by block.
-        date: Position of the date.
+        date: Position of the date; None: the first that the scene has.
         side: Largest number of rows and columns.
 
     Returns:
@@ -22,6 +22,7 @@ def quicklook(cube: CubeLike, date: int = 0, side: int = 800) -> np.ndarray:
         pixel is not valid. Red, green, blue where the bands are known by name, else the first
         bands.
     """
+    date = cube.present[0] if date is None else date
     roles = band_roles(cube.bands)
     known = all(role in roles for role in ("red", "green", "blue"))
     first = [min(number, len(cube.bands) - 1) for number in (2, 1, 0)]

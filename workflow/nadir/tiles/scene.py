@@ -22,6 +22,10 @@ class CubeLike(Protocol):
         """Names of the dates."""
 
     @property
+    def present(self) -> Sequence[int]:
+        """Positions of the dates that the scene has."""
+
+    @property
     def bands(self) -> Sequence[str]:
         """Names of the bands."""
 
