@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from nadir.learn.distributed import agreed, average_gradients, handed_out, total_seconds
@@ -20,7 +21,7 @@ from nadir.learn.history import BoardWriter
 from nadir.learn.learner import Batches, Learner
 from nadir.learn.optim import learning_rate
 from nadir.learn.seeds import seed_all
-from nadir.provenance.atomic import atomic_path, remove_leftovers
+from nadir.provenance.atomic import atomic_path, library_faults, remove_leftovers
 
 log = logging.getLogger(__name__)
 
@@ -194,8 +195,7 @@ class Keeper(Callback):
         ):  # the first epoch's weights count even if its score is NaN
             done.best, done.best_epoch, done.waited = (value if known else None), epoch, 0
             if self.group.leads:
-                with atomic_path(best_path(self.work, epoch)) as temporary:
-                    save_file(cpu_weights(learner.judged()), temporary)
+                write_best(best_path(self.work, epoch), cpu_weights(learner.judged()))
         else:
             done.waited += 1
             done.stopped = self.patience is not None and done.waited >= self.patience
@@ -212,12 +212,33 @@ class Keeper(Callback):
             "schedule": learner.schedule.state_dict(),
             "average": learner.average.state_dict() if learner.average is not None else None,
         }
-        with atomic_path(self.work / STATE) as temporary:
-            torch.save(state, temporary)
+        write_state(self.work, state)
         keep = best_path(self.work, self.progress.best_epoch)
         for path in self.work.glob("best-*.safetensors"):
             if path != keep:
                 path.unlink(missing_ok=True)
+
+
+def write_best(path: Path, weights: dict[str, torch.Tensor]) -> None:
+    """Write weights as safetensors, atomically. Raises `OutputError` as `atomic_path` does."""
+    with atomic_path(path) as temporary, library_faults(path, temporary, (SafetensorError,)):
+        save_file(weights, temporary)
+
+
+def write_state(work: Path, state: dict[str, Any]) -> None:
+    """Write the state from which a training goes on, atomically.
+
+    Args:
+        work: Folder of the state.
+        state: Tensors and plain values, as `load_state` returns them.
+
+    Raises:
+        OutputError: When the disk is full or not writable.
+    """
+    path = work / STATE
+    # Torch's writer raises what it finds odd about the file, not what the system has said.
+    with atomic_path(path) as temporary, library_faults(path, temporary, (RuntimeError,)):
+        torch.save(state, temporary)
 
 
 def _computing(module: LightningModule) -> float:

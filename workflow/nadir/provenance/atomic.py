@@ -7,6 +7,7 @@ import glob
 import json
 import math
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -28,6 +29,13 @@ _WRITE_FAULTS = {
     ),
 }
 _DENIED = (errno.EACCES, errno.EPERM)
+# What libraries say that drop the number of the error: GDAL, SQLite, NumPy.
+_FULL = re.compile(r"No space left|disk is full|\d+ requested and \d+ written")
+_NO_FILES = (
+    "the disk is full: it has room for no further file (inodes)",
+    "Remove some files, then run the same command again.",
+)
+_SPARE = 1 << 20  # bytes: with less, a failed write counts as a full disk where nothing is told
 _NAME_BYTES = 80  # of the name that a temporary name begins with: 255 are what file systems take
 
 
@@ -50,11 +58,63 @@ def write_faults(path: str | os.PathLike[str]) -> Iterator[None]:
         raise OutputError(path, error.problem, error.remedy) from error
     except OSError as error:
         fault = _WRITE_FAULTS.get(error.errno or 0)
-        if fault is None and "No space left" in str(error):  # wrapped by GDAL, which drops errno
+        if fault is None and _says_full(error):  # wrapped by GDAL, which drops errno
             fault = _WRITE_FAULTS[errno.ENOSPC]
         if fault is None or (error.errno in _DENIED and not _concerns(error, path)):
             raise
+        if fault is _WRITE_FAULTS[errno.ENOSPC]:
+            fault = _kind_of_full(path)
         raise OutputError(path, *fault) from error
+
+
+@contextmanager
+def library_faults(
+    path: str | os.PathLike[str],
+    temporary: Path,
+    errors: tuple[type[Exception], ...],
+    room: int = _SPARE,
+) -> Iterator[None]:
+    """Turn the errors of a library that writes by itself into an `OutputError` that names `path`.
+
+    Such libraries have errors of their own, and few say what the operating system has said.
+
+    Args:
+        path: The file to name.
+        temporary: The file that is written in its stead.
+        errors: What the library raises.
+        room: Bytes; when fewer are free there, a failed write counts as a full disk.
+
+    Raises:
+        OutputError: On any of these errors.
+    """
+    try:
+        yield
+    except errors as error:
+        if _says_full(error) or shutil.disk_usage(temporary.parent).free < room:
+            raise OutputError(path, *_kind_of_full(path)) from error
+        told = (str(error).splitlines() or [type(error).__name__])[0]
+        raise OutputError(
+            path,
+            f"it cannot be written ({told})",
+            "Check the results folder, then run the command again.",
+        ) from error
+
+
+def _says_full(error: Exception) -> bool:
+    """Tell whether an error's words are those of a full disk."""
+    return bool(_FULL.search(str(error)))
+
+
+def _kind_of_full(path: str | os.PathLike[str]) -> tuple[str, str]:
+    """Return problem and remedy of a full disk: of its bytes, or of its number of files."""
+    place = Path(path).absolute()
+    while not place.is_dir() and place != place.parent:
+        place = place.parent
+    told = os.statvfs(place)
+    # File systems that give out inodes as they need them count none.
+    if told.f_files and not told.f_favail and told.f_bavail:
+        return _NO_FILES
+    return _WRITE_FAULTS[errno.ENOSPC]
 
 
 def fault_of_writing(error: OSError) -> tuple[str, str] | None:
