@@ -233,7 +233,7 @@ def gdal_write_faults(path: str | os.PathLike[str], temporary: Path, room: int) 
     try:
         yield
     except (*GDAL_ERRORS, InputError) as error:
-        if isinstance(error, InputError) and error.file != str(temporary):
+        if isinstance(error, InputError) and not _is_made(Path(error.file), temporary):
             raise  # bad input while writing, not a fault of writing
         if "No space left" in str(error) or shutil.disk_usage(temporary.parent).free < room:
             raise OutputError(
@@ -244,6 +244,12 @@ def gdal_write_faults(path: str | os.PathLike[str], temporary: Path, room: int) 
             f"GDAL cannot write it ({first_line(error)})",
             "Check the results folder, then run the command again.",
         ) from error
+
+
+def _is_made(file: Path, temporary: Path) -> bool:
+    """Tell whether a file is the one that is being made, or lies in its temporary folder."""
+    aside = ".partial" in temporary.parent.name and file.parent == temporary.parent
+    return aside or file == temporary
 
 
 def _reserve(file: int, size: int) -> None:
