@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import sqlite3
 import threading
 import time
@@ -28,6 +29,7 @@ ENDED = ("done", "failed", "cancelled")
 """States that a job stays in."""
 
 _JSON = ("image", "problem", "tiles", "scaling")
+_JOURNAL = 1 << 20  # bytes: with less, SQLite may lack room for its journal
 _TYPES = {"float": "REAL", "int": "INTEGER", "bool": "INTEGER"}
 
 
@@ -106,7 +108,7 @@ class JobStore:
                 "another service keeps its jobs here",
                 "Stop it, or give each service a folder of its own: --state.",
             ) from error
-        with write_faults(self.root):
+        with write_faults(self.root), _full_disk(self.root):
             self._base = sqlite3.connect(self.root / "jobs.sqlite3", check_same_thread=False)
             self._base.row_factory = sqlite3.Row
             self._base.execute("PRAGMA journal_mode=WAL")
@@ -217,7 +219,7 @@ class JobStore:
 
     def _run(self, text: str, values: Iterable[Any] = ()) -> int:
         """Run a statement that changes something, commit, and return how many rows it changed."""
-        with self._lock, write_faults(self.root), _full_disk(), self._base:
+        with self._lock, write_faults(self.root), _full_disk(self.root), self._base:
             return self._base.execute(text, list(values)).rowcount
 
     def _rows(self, text: str, values: Iterable[Any] = ()) -> list[sqlite3.Row]:
@@ -227,13 +229,23 @@ class JobStore:
 
 
 class _full_disk:
-    """Turns SQLite's word for a full disk into the operating system's."""
+    """Turns SQLite's words for a full disk into the operating system's.
+
+    Args:
+        folder: Where the table lies: a journal that finds no room is told as a fault of the disk.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+        if not isinstance(error, sqlite3.OperationalError):
+            return
+        faulty = "I/O error" in str(error) and shutil.disk_usage(self.folder).free < _JOURNAL
+        if "full" in str(error) or faulty:
             raise OSError("No space left on the device of the table of jobs") from error
 
 
