@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from nadir.config.aerial import AerialConfig
 from nadir.config.worlds import WorldConfig
-from nadir.provenance.atomic import atomic_path, remove_path, write_json
+from nadir.provenance.atomic import remove_path, write_json
 from nadir.provenance.geopackage import write_geopackage
 from nadir.simulate.aerial import render_aerial
 from nadir.simulate.ahead import GDAL, TILE, available_cpus, blocks_of, in_order
@@ -31,6 +31,7 @@ from nadir.simulate.look import expose, tone_of_city
 from nadir.simulate.mislabels import Labels, label_window
 from nadir.simulate.towns import Tile, flight, place_tiles
 from nadir.simulate.world import World
+from nadir.simulate.written import new_geotiff
 
 log = logging.getLogger(__name__)
 
@@ -155,8 +156,7 @@ def _write_image(
     colors = {"count": 3, "photometric": "RGB", "interleave": "pixel", "predictor": 2}
     with (
         rasterio.Env(**GDAL),
-        atomic_path(path, suffix=".tif") as temporary,
-        rasterio.open(temporary, "w", **_profile(world, cfg, grid), **colors) as file,
+        new_geotiff(path, **_profile(world, cfg, grid), **colors) as file,
     ):
         for window, rgb in blocks:
             file.write(np.moveaxis(rgb, 2, 0), window=window)
@@ -173,8 +173,9 @@ def _write_truth(
     mask = draw_mask(drawn, cfg.size_px, grid)
     with (
         rasterio.Env(**GDAL),
-        atomic_path(folder / "gt" / f"{tile.name}.tif", suffix=".tif") as temporary,
-        rasterio.open(temporary, "w", **_profile(world, cfg, grid), count=1) as file,
+        new_geotiff(
+            folder / "gt" / f"{tile.name}.tif", **_profile(world, cfg, grid), count=1
+        ) as file,
     ):
         file.write(mask, 1)
     write_geopackage(

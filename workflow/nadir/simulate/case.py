@@ -17,13 +17,14 @@ from tqdm import tqdm
 from nadir.config.cases import CaseConfig
 from nadir.config.worlds import WorldConfig
 from nadir.errors import InputError
-from nadir.provenance.atomic import atomic_path, remove_path, write_bytes, write_json
+from nadir.provenance.atomic import remove_path, write_bytes, write_json
 from nadir.simulate.aerial import render_aerial
 from nadir.simulate.ahead import GDAL, TILE, Block, available_cpus, blocks_of, in_order
 from nadir.simulate.epochs import PAST, PRESENT, Epoch
 from nadir.simulate.photos import Photo, take_photo
 from nadir.simulate.placing import Placement, draw_placement
 from nadir.simulate.world import World
+from nadir.simulate.written import new_geotiff
 
 log = logging.getLogger(__name__)
 
@@ -131,9 +132,8 @@ def _write_substrate(
 
     with (
         rasterio.Env(**GDAL),
-        atomic_path(path, suffix=".tiff") as temporary,
-        rasterio.open(
-            temporary, "w", driver="GTiff", width=side, height=side, count=3, dtype="uint8",
+        new_geotiff(
+            path, ".tiff", width=side, height=side, count=3, dtype="uint8",
             crs=world.cfg.crs, photometric="RGB", interleave="pixel",
             transform=Affine(step, 0, left + corner[0], 0, -step, top - corner[1]),
             tiled=True, blockxsize=TILE, blockysize=TILE, compress="deflate", zlevel=6,

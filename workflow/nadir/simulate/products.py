@@ -17,13 +17,14 @@ from tqdm import tqdm
 
 from nadir.config.classes import CATALONIA
 from nadir.config.worlds import WorldConfig
-from nadir.provenance.atomic import atomic_path, remove_path, write_json
+from nadir.provenance.atomic import remove_path, write_json
 from nadir.simulate.ahead import GDAL, TILE, available_cpus, blocks_of, in_order
 from nadir.simulate.materials import BANDS, DATES, WAVELENGTHS
 from nadir.simulate.render import PIXEL, Window, render_window
 from nadir.simulate.sensor import BASELINE_OFFSET, QUANTIFICATION, SUN
 from nadir.simulate.terrain import SNOW_LINE
 from nadir.simulate.world import World
+from nadir.simulate.written import new_geotiff
 
 log = logging.getLogger(__name__)
 
@@ -119,14 +120,11 @@ def _create_mask(stack: ExitStack, path: Path, cfg: WorldConfig) -> rasterio.io.
 def _create(
     stack: ExitStack, path: Path, cfg: WorldConfig, pixel: int, **profile: object
 ) -> rasterio.io.DatasetWriter:
-    """Open a temporary GeoTIFF that becomes `path` when the stack ends well."""
-    temporary = stack.enter_context(atomic_path(path, suffix=".tif"))
+    """Open a GeoTIFF that takes its name when the stack ends well."""
     left, top = cfg.origin
     return stack.enter_context(
-        rasterio.open(
-            temporary,
-            "w",
-            driver="GTiff",
+        new_geotiff(
+            path,
             width=cfg.width * PIXEL // pixel,
             height=cfg.height * PIXEL // pixel,
             crs=cfg.crs,
