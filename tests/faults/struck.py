@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
@@ -66,22 +66,27 @@ def _run(target: Callable[..., None], what: Any, words: list[str], log: Path) ->
     return int(code)
 
 
-def _command(words: list[str], log: str) -> None:
-    """Run a command as a process would; what it says goes into a log."""
-    from nadir.cli.main import main
-
+def reported(act: Callable[[], int], log: str) -> NoReturn:
+    """End this process with the exit code that `act` returns; what it says goes into a log."""
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 2)
     sys.stderr = os.fdopen(2, "w", buffering=1)
     code = 1
     try:
-        code = main(words)
+        code = act()
     except BaseException:
         import traceback
 
         traceback.print_exc()
     sys.stderr.flush()
     os._exit(code)
+
+
+def command(words: list[str], log: str) -> NoReturn:
+    """Run a command as a process would; what it says goes into a log."""
+    from nadir.cli.main import main
+
+    reported(lambda: main(words), log)
 
 
 def _killed(blow: Blow, words: list[str], log: str) -> None:
@@ -104,7 +109,7 @@ def _killed(blow: Blow, words: list[str], log: str) -> None:
         return None
 
     setattr(place, name, call)
-    _command(words, log)
+    command(words, log)
 
 
 def _filled(what: tuple[int, Path], words: list[str], log: str) -> None:
@@ -127,4 +132,4 @@ def _filled(what: tuple[int, Path], words: list[str], log: str) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
     sys.addaudithook(look)
-    _command(words, log)
+    command(words, log)
