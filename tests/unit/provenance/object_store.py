@@ -21,14 +21,18 @@ from urllib.parse import quote
 HOST = "127.0.0.1"
 CONTROL = "/-/"
 SIGNED = "AWS4-HMAC-SHA256 Credential=testing/20200101/us-east-1/s3/aws4_request, Signature=0"
-FAULT = {"times": 1, "status": 0, "code": "ServiceUnavailable", "keep": None, "delay": 0.0}
+FAULT: dict[str, Any] = {
+    **{"times": 1, "every": 1, "seen": 0, "drop": False},
+    **{"status": 0, "code": "ServiceUnavailable", "keep": None, "delay": 0.0},
+}
 
 
 class ObjectStore:
     """A store with an empty bucket `data`; `url` is where clients go.
 
     Faults are ordered by a regular expression for "METHOD path?query", with the number of requests
-    (`times`), the answer (`status`, `code`), or the bytes of the true answer that arrive (`keep`).
+    (`times`, of which `every` so manyth is struck), the answer (`status`, `code`), the bytes of the
+    true answer that arrive (`keep`), or that the line is cut before any answer (`drop`).
     """
 
     def __init__(self) -> None:
@@ -78,6 +82,10 @@ class ObjectStore:
         """Order a fault."""
         self._call("fail", {**FAULT, "pattern": pattern, **options})
 
+    def heal(self) -> int:
+        """Forget the faults that were ordered; return how many requests were struck."""
+        return self._call("heal")
+
     def requests(self) -> list[str]:
         """Return the requests since the last question."""
         return self._call("requests")
@@ -90,6 +98,7 @@ class _Orders:
         self.lock = threading.Lock()
         self.faults: list[dict[str, Any]] = []
         self.requests: list[str] = []
+        self.struck = 0
 
     def take(self, line: str) -> dict[str, Any]:
         """Note a request, and return the fault that befalls it."""
@@ -97,8 +106,11 @@ class _Orders:
             self.requests.append(line)
             for fault in self.faults:
                 if fault["times"] and re.search(fault["pattern"], line):
-                    fault["times"] -= 1
-                    return fault
+                    fault["seen"] += 1
+                    if fault["seen"] % fault["every"] == 0:
+                        fault["times"] -= 1
+                        self.struck += 1
+                        return fault
         return FAULT
 
     def control(self, word: str, value: Any) -> Any:
@@ -107,6 +119,10 @@ class _Orders:
                 self.faults.append(value)
             if word == "reset":
                 self.faults.clear()
+            if word == "heal":
+                self.faults.clear()
+                struck, self.struck = self.struck, 0
+                return struck
             seen = list(self.requests)
             if word in ("reset", "requests"):
                 self.requests.clear()
@@ -134,6 +150,9 @@ def _handler(target: tuple[str, int], orders: _Orders) -> type[BaseHTTPRequestHa
                 return self.answer(200, [], answer.encode())
             fault = orders.take(f"{self.command} {self.path}")
             time.sleep(fault["delay"])
+            if fault["drop"]:
+                self.close_connection = True
+                return None
             if fault["status"]:
                 text = f"<Error><Code>{fault['code']}</Code><Message>to order</Message></Error>"
                 return self.answer(
