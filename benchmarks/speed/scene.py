@@ -117,6 +117,7 @@ def _predicted(case: Case, name: str, cube: Any, model: Any, cfg: Any, block_byt
             window=cfg.window,
             overlap=cfg.overlap,
             batch_size=cfg.batch_size,
+            group=model.group(cfg.window, cfg.window),
             block_bytes=block_bytes,
             progress=False,
         )
@@ -153,7 +154,7 @@ def _model(case: Case) -> Task:
         ((raw.astype(np.float32) * 1e-4 - MEAN) / STD).reshape(-1, *raw.shape[2:])
     )
     places = [(y, x) for y in layout.rows.starts for x in layout.columns.starts]
-    step = _BATCH if case.device == "cuda" else 1  # as nadir asks it
+    step = model.group(_WINDOW, _WINDOW) or _BATCH  # as nadir asks it
     windows = [values[:, y : y + _WINDOW, x : x + _WINDOW] for y, x in places]
     batches = [
         torch.stack(windows[at : at + step]).to(device) for at in range(0, len(windows), step)

@@ -139,6 +139,12 @@ def test_batch_size_changes_nothing_for_a_model_that_is_blind_to_it(tmp_path: Pa
     np.testing.assert_array_equal(one, many)
 
 
+def test_models_are_given_whole_groups(tmp_path: Path) -> None:
+    scene, model = FakeScene(300, 400), FakeModel()
+    run(tmp_path / "a", scene, model, batch_size=4, group=3, block_bytes=1)
+    assert set(model.batches) == {3, 6}, "batches of 4 are two groups, a short one may be one"
+
+
 def test_each_window_is_read_once_and_empty_ones_are_not_predicted(tmp_path: Path) -> None:
     scene, model = FakeScene(300, 400), FakeModel()
     run(tmp_path / "a", scene, model, block_bytes=1)

@@ -294,23 +294,23 @@ def test_a_bundle_predicts_windows_of_any_size(unet):
     predictor.check_scale("x.tif", raw, valid, *encoding)
 
 
-def test_copies_that_fill_a_batch_up_are_computed_once(unet):
-    predictor = load_predictor(unet, "cpu", 1)
+def test_windows_are_computed_in_groups_of_one_size(unet):
+    predictor = load_predictor(unet)
+    sides = (16, 64, 65, 100, 128, 181, 182, 256, 1000)
+    assert [predictor.group(side, side) for side in sides] == [16, 16, 8, 4, 4, 2, 1, 1, 1]
     cube = make_data().scenes[0].cube
-    raw, valid = cube.read(0, 0, 32, 32)
-    raw, valid = np.stack([raw, raw + np.uint16(100)]), np.stack([valid, valid])
+    starts = [(y, x) for y in range(0, 20, 4) for x in range(0, 20, 4)]
+    raw, valid = map(np.stack, zip(*(cube.read(y, x, 32, 32) for y, x in starts), strict=True))
     encoding = ([*cube.scale.values()], [*cube.offset.values()])
-    alone = [predictor.predict(raw[k : k + 1], valid[k : k + 1], *encoding)[0] for k in (0, 1)]
-    other = valid[:1].copy()
-    other[..., :4] ^= True  # equal values seen elsewhere are no copy
-    alone.append(predictor.predict(raw[:1], other, *encoding)[0])
-    seen = []
-    predictor.model.register_forward_hook(lambda *_: seen.append(1))
-    order = [0, 0, 1, 1, 1, 0]
-    valids = np.concatenate([valid[order], other])
-    shares = predictor.predict(raw[[*order, 0]], valids, *encoding)
-    np.testing.assert_array_equal(shares, np.stack([alone[k] for k in [*order, 2]]))
-    assert len(seen) == 4
+    shown = []
+    predictor.model.register_forward_hook(lambda _, given, __: shown.append(len(given[0])))
+    torch.set_num_threads(3)  # each begins elsewhere in a group
+    shares = predictor.predict(raw, valid, *encoding)
+    assert shown == [16, 16] and shares.shape == (25, 4, 32, 32)
+    parts = [predictor.predict(raw[at], valid[at], *encoding) for at in np.s_[:16, 16:]]
+    torch.set_num_threads(1)
+    np.testing.assert_array_equal(shares, np.concatenate(parts))
+    assert len({one.tobytes() for one in shares}) == 25
 
 
 def test_inference_refuses_what_does_not_fit(unet):

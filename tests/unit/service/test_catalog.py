@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from segment_fakes import save_network
+from segment_fakes import TILE, save_network
 
 from nadir.cli.main import main
 from nadir.errors import InputError
@@ -66,7 +66,8 @@ def test_settings_of_prediction_come_with_the_threshold(tmp_path):
     (tmp_path / "town" / "threshold.json").write_text(json.dumps(facts))
     (model,) = load_models([str(folder)])
     assert model.name == "town" and model.threshold == 0.4
-    assert model.settings.overlap == 0.25 and model.settings.batch_size == model.batch == 1
+    assert model.settings.overlap == 0.25
+    assert model.settings.batch_size == model.batch == model.predictor.group(TILE, TILE) > 1
     raw = np.random.default_rng(0).integers(0, 255, (1, 1, 3, 64, 64)).astype(np.uint16)
     valid = np.ones((1, 1, 64, 64), bool)
     turned = model.windows(raw[..., ::-1].copy(), valid, [1 / 255], [0.0])[..., ::-1]

@@ -52,6 +52,10 @@ class Ensemble(Predictor):
         """Whether every member looks at single pixels."""
         return all(member.by_pixel for member in self.members)
 
+    def group(self, height: int, width: int) -> int:
+        """Return the largest of the members' groups, of which the others are parts."""
+        return max(member.group(height, width) for member in self.members)
+
     def check_scale(
         self,
         name: str | os.PathLike[str],

@@ -132,7 +132,7 @@ def predict_image(
         folder: Where the products go, and the state of an unfinished call.
         table: The model's classes with the colors that the map shows; by default the model's own.
         model: Answers windows in the predictor's place: (raw, valid) as `Predictor.predict` takes
-            them, always `cfg.batch_size` windows -> float32 (n, K, h, w). It must give what
+            them, whole batches or groups of windows -> float32 (n, K, h, w). It must give what
             `nadir.segmentation.predict.window_model` gives for the same windows.
         report: Told (windows done, windows in all) before each batch and at the end.
         stop: Asked before each batch; True ends the call.

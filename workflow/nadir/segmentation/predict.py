@@ -213,15 +213,17 @@ def predict_into(
         NadirError: When the model gives numbers that are not finite.
         OutputError: When the disk is full.
     """
+    window = cfg.window or predictor.tile
     predict_scene(
         image,
         model or window_model(image, predictor, cfg),
         predictor.table.count,
         mosaic,
-        window=cfg.window or predictor.tile,
+        window=window,
         # What is said of a pixel alone is the same in every window.
         overlap=0.0 if predictor.by_pixel else cfg.overlap,
         batch_size=cfg.batch_size,
+        group=predictor.group(window, window),
         progress=progress,
         watch=watch,
     )

@@ -26,6 +26,7 @@ from nadir.learn.bundle import (
 from nadir.segmentation.describe import TASKS
 from nadir.segmentation.normalize import Statistics, gain_and_bias, normalize
 from nadir.segmentation.tta import PLAIN, View
+from nadir.segmentation.windows import filled
 from nadir.tiles.augment import inverse
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FITTING = "Give an image like those that the model was trained on, or train a model for this one."
+_GROUP, _GROUP_PIXELS = 16, 256 * 256  # at most, of windows that a CPU sees together
 _FACTOR_HIGH, _FACTOR_LOW = 20.0, 1 / 200  # snow is some 5 times as bright as land, sea 1/25
 
 
@@ -64,6 +66,14 @@ class Predictor(ABC):
     def by_pixel(self) -> bool:
         """Whether what is said of a pixel depends on that pixel alone."""
         return False
+
+    def group(self, height: int, width: int) -> int:
+        """Return how many windows of a size are computed together; 0: as many as are asked for.
+
+        Networks round differently for other numbers of windows: short groups are filled up with
+        copies. Who asks for whole groups gets equal answers however many groups that are.
+        """
+        return 0
 
     def check(self, name: str | os.PathLike[str], bands: Sequence[str], dates: int) -> None:
         """See that an image has the bands and the number of dates that the model was trained on.
@@ -209,6 +219,17 @@ class NetworkPredictor(Predictor):
         )
         self.model = model.to(device).eval()
 
+    def group(self, height: int, width: int) -> int:
+        """Return how many windows are computed together on a CPU, a power of two; 0 on others.
+
+        Small windows keep neither threads nor vector units busy one by one; of large ones a CPU's
+        caches hold one. A group has no more pixels than a window of 256.
+        """
+        if self.device.type != "cpu":
+            return 0
+        fitting = _GROUP_PIXELS // max(height * width, 1)
+        return 1 << (min(max(fitting, 1), _GROUP).bit_length() - 1)
+
     def _probabilities(
         self, raw: np.ndarray, valid: np.ndarray, gain: np.ndarray, bias: np.ndarray
     ) -> np.ndarray:
@@ -222,20 +243,24 @@ class NetworkPredictor(Predictor):
         bias: np.ndarray,
         views: Sequence[View],
     ) -> np.ndarray:
+        size = self.group(*raw.shape[-2:]) or len(raw)
+        parts = []
+        for begin in range(0, len(raw), size):
+            group, known = (filled(values[begin : begin + size], size) for values in (raw, valid))
+            parts.append(self._answer(group, known, gain, bias, views))
+        return parts[0] if len(raw) == size else np.concatenate(parts)[: len(raw)]
+
+    def _answer(
+        self,
+        raw: np.ndarray,
+        valid: np.ndarray,
+        gain: np.ndarray,
+        bias: np.ndarray,
+        views: Sequence[View],
+    ) -> np.ndarray:
+        """Return the mean over views of windows that the network sees together."""
         import torch
 
-        if self.device.type == "cpu" and len(raw) > 1:
-            # One by one is quicker on a CPU (its caches hold one window's activations), and an
-            # answer then does not depend on how many windows are asked together.
-            parts: list[np.ndarray] = []
-            for number in range(len(raw)):
-                one = slice(number, number + 1)
-                filler = number > 0 and _is_repeated(raw, number) and _is_repeated(valid, number)
-                answer = (
-                    parts[-1] if filler else self._averaged(raw[one], valid[one], gain, bias, views)
-                )
-                parts.append(answer)
-            return np.concatenate(parts)
         values = torch.from_numpy(normalize(raw, valid, gain, bias)).to(self.device)
         known = torch.from_numpy(np.ascontiguousarray(valid)).to(self.device)
         with torch.inference_mode():
@@ -338,11 +363,6 @@ def load_predictor(
         raise InputError(
             path, f"it lacks something or says something unknown ({error})", "Train it again."
         ) from error
-
-
-def _is_repeated(values: np.ndarray, number: int) -> bool:
-    """Tell whether an item is a copy of the one before it, as those that fill a batch up are."""
-    return np.array_equal(values[number], values[number - 1])
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from nadir.raster.grid import Grid
 from nadir.segmentation.blend import add_window, decide, last_probability
 from nadir.segmentation.mosaic import Mosaic
 from nadir.segmentation.prefetch import prefetch
-from nadir.segmentation.windows import Axis, Block
+from nadir.segmentation.windows import Axis, Block, filled
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +110,7 @@ def predict_scene(
     window: int,
     overlap: float,
     batch_size: int,
+    group: int = 0,
     block_bytes: int = BLOCK_BYTES,
     progress: bool = True,
     watch: Watch | None = None,
@@ -123,9 +124,12 @@ def predict_scene(
         mosaic: Where the result goes; of the scene's shape.
         window: Side of a window, in pixels.
         overlap: Least share of a window's side that it has in common with the next, in [0, 1).
-        batch_size: Windows a step.
+        batch_size: Windows a step, at least.
+        group: Windows that the model computes together (`Predictor.group`): it is always given
+            whole groups, the last one of a row of blocks filled up with copies, so that the result
+            does not depend on `batch_size`. By default a batch is a group.
         block_bytes: Memory of the running total; the result does not depend on it, but a model
-            whose output for a window depends on its batch may differ in the last bits.
+            whose output for a window depends on its group may differ in the last bits.
         progress: Whether to show a progress bar.
         watch: Called before each batch. What it raises ends the prediction; a later call goes on
             with the row of blocks that it was at.
@@ -135,6 +139,8 @@ def predict_scene(
         OutputError: When the disk is full.
     """
     layout = Layout.of(scene.grid.shape, window, overlap, classes, block_bytes)
+    group = group or batch_size
+    batch_size = -(-batch_size // group) * group
     before = sum(block.last - block.first for block in layout.row_blocks[: mosaic.done])
     if before:
         log.info("going on after %d of %d block rows", mosaic.done, len(layout.row_blocks))
@@ -147,42 +153,18 @@ def predict_scene(
         disable=not progress,
     ) as bar:
         for number in range(mosaic.done, len(layout.row_blocks)):
-            _predict_row(scene, model, classes, mosaic, layout, number, batch_size, bar, watch)
+            block_row = _BlockRow(classes, mosaic, layout, number)
+            passed = layout.row_blocks[number].first * len(layout.columns.starts)
+            for batch in prefetch(_batches(scene, layout, layout.row_blocks[number], batch_size)):
+                if watch is not None:
+                    watch(passed, layout.count)
+                passed += batch.passed
+                block_row.predict(batch, model, group)
+                bar.update(batch.passed)
+            block_row.finish()
             mosaic.commit_row()
         if watch is not None:
             watch(layout.count, layout.count)
-
-
-def _predict_row(
-    scene: Scene,
-    model: WindowModel,
-    classes: int,
-    mosaic: Mosaic,
-    layout: Layout,
-    number: int,
-    batch_size: int,
-    bar: tqdm,
-    watch: Watch | None,
-) -> None:
-    """Predict one row of blocks."""
-    block_row = _BlockRow(classes, mosaic, layout, number)
-    passed = layout.row_blocks[number].first * len(layout.columns.starts)
-    for batch in prefetch(_batches(scene, layout, layout.row_blocks[number], batch_size)):
-        if watch is not None:
-            watch(passed, layout.count)
-        passed += batch.passed
-        if batch.places:
-            answers = model(_filled(batch.raw, batch_size), _filled(batch.valid, batch_size))
-            for place, answer, mask in zip(batch.places, answers, batch.valid, strict=False):
-                block_row.add(place, answer, mask.sum(0, dtype=np.uint16))
-        bar.update(batch.passed)
-    block_row.finish()
-
-
-def _filled(values: NDArray[Any], count: int) -> NDArray[Any]:
-    """Fill a short batch up with copies of its last item: networks' kernels vary with its size."""
-    missing = count - len(values)
-    return np.concatenate([values, np.repeat(values[-1:], missing, 0)]) if missing else values
 
 
 def _batches(scene: Scene, layout: Layout, row: Block, batch_size: int) -> Iterator[Batch]:
@@ -226,6 +208,15 @@ class _BlockRow:
         self.row_before = layout.row_blocks[number - 1] if number else None
         self.current = 0
         self.total = self._open(np.zeros((self.planes, 0, 0), np.int32))
+
+    def predict(self, batch: Batch, model: WindowModel, group: int) -> None:
+        """Add the windows of a batch, given to the model in whole groups."""
+        if not batch.places:
+            return
+        count = -(-len(batch.places) // group) * group
+        answers = model(filled(batch.raw, count), filled(batch.valid, count))
+        for place, answer, mask in zip(batch.places, answers, batch.valid, strict=False):
+            self.add(place, answer, mask.sum(0, dtype=np.uint16))
 
     def add(
         self,

@@ -7,6 +7,7 @@ weights, which keeps everything exact and small for scenes of any size.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,3 +133,16 @@ def taper(window: int, overlap: int) -> NDArray[np.float64]:
         weights[:ramp] = rise
         weights[window - ramp :] = rise[::-1]
     return weights
+
+
+def filled(values: NDArray[Any], count: int) -> NDArray[Any]:
+    """Fill a short batch up with copies of its last item.
+
+    Networks' kernels, and with them the last bits of their answers, vary with a batch's size.
+
+    Args:
+        values: (n, ...), n from 1 to `count`.
+        count: Items to return.
+    """
+    missing = count - len(values)
+    return np.concatenate([values, np.repeat(values[-1:], missing, 0)]) if missing else values

@@ -65,10 +65,18 @@ class Model:
         return "classes" if self.target is None else "binary"
 
     @property
-    def batch(self) -> int:
-        """Windows of one call: on the CPU one, since more gain nothing there and wait longer."""
+    def joins(self) -> bool:
+        """Whether a call may hold windows of several requests: on a CPU it gains nothing."""
         device = getattr(self.predictor, "device", None)
-        return self.predict.batch_size if device is not None and device.type != "cpu" else 1
+        return device is not None and device.type != "cpu"
+
+    @property
+    def batch(self) -> int:
+        """Windows of one call: on the CPU one group of one request, for more would wait longer."""
+        if self.joins:
+            return self.predict.batch_size
+        side = self.predict.window or self.predictor.tile
+        return max(self.predictor.group(side, side), 1)
 
     @property
     def settings(self) -> PredictConfig:

@@ -108,7 +108,7 @@ def predict_in_memory(
     layout = Layout.of(
         image.grid.shape, settings.window or model.predictor.tile, settings.overlap, table.count, 1
     )
-    # As many as there are: nothing is filled up here, where others' windows may join.
+    # As many as there are: where others' windows may join, nothing is filled up here.
     together = min(layout.count, 4 * model.batch)
     predict_into(
         mosaic,  # type: ignore[arg-type]

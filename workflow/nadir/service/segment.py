@@ -85,7 +85,7 @@ class Segment:
             Histogram("nadir_batch_windows", "Windows of a model's call.", (), _WINDOWS)
         )
         self._batcher = Batcher(lambda count: windows.observe(count))
-        most = max(model.batch for model in self.models.values())
+        most = max(model.batch if model.joins else 1 for model in self.models.values())
         self._pool = Pool(
             "segment", max(4, 2 * most), given.direct_queue, given.seconds, context.pool_metrics
         )
