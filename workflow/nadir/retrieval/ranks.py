@@ -24,6 +24,10 @@ JUNK = -1
 """
 
 
+_SORTED = 1 << 20
+"""Bytes of scores that are sorted at once."""
+
+
 @dataclass(frozen=True, eq=False)
 class Ranks:
     """The positions of all true matches.
@@ -157,12 +161,18 @@ def _rank_rows(
         code: Group of each query, or -1.
         positions: What is written.
     """
-    # Sorting scores (not images) is vectorized, and pays where several matches look into it.
-    several = np.flatnonzero(sizes[code] > 1)
-    ordered = np.sort(scores[several] if len(several) < len(scores) else scores, axis=1)
-    place = np.full(len(scores), -1, np.int64)
-    place[several] = np.arange(len(several))
-    _count_better(scores, ordered, place, code, truth.starts, truth.members, starts, positions)
+    # A few rows at a time: their sorted copy stays in a core's cache, and needs no new memory.
+    step = max(1, _SORTED // scores[:1].nbytes)
+    for at in range(0, len(scores), step):
+        rows = slice(at, at + step)
+        some, mine = scores[rows], code[rows]
+        # Sorting scores (not images) is vectorized, and pays where several matches look into it.
+        several = np.flatnonzero(sizes[mine] > 1)
+        ordered = np.sort(some[several] if len(several) < len(some) else some, axis=1)
+        place = np.full(len(some), -1, np.int64)
+        place[several] = np.arange(len(several))
+        begins = starts[at : at + len(some) + 1]
+        _count_better(some, ordered, place, mine, truth.starts, truth.members, begins, positions)
 
 
 @numba.njit(nogil=True, cache=True)

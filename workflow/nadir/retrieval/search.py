@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nadir.errors import InputError
 
-MEMORY = 128 << 20
+MEMORY = 64 << 20
 """Bytes of scores that are held at once, by default."""
 
 Features = NDArray[np.float32]
