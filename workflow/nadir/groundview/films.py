@@ -19,6 +19,7 @@ from nadir.errors import InputError
 from nadir.groundview.figures_views import evenly
 from nadir.groundview.imagery import local_metres
 from nadir.provenance.atomic import write_bytes
+from nadir.provenance.numpy_files import load_arrays
 from nadir.raster.style import ACCENTS, INK, QUIET
 
 Frame = NDArray[np.uint8]
@@ -250,8 +251,7 @@ def read_arrays(source: str | PathLike[str], names: tuple[str, ...]) -> dict[str
         InputError: When it is absent, no such file, or lacks one of the names.
     """
     try:
-        with np.load(source, allow_pickle=False) as stored:
-            found = {name: stored[name] for name in stored.files}
+        found = load_arrays(source)
     except FileNotFoundError as error:
         raise InputError(source, "there is no such file", _AGAIN) from error
     except (OSError, ValueError) as error:

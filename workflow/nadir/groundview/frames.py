@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nadir.errors import InputError
 from nadir.provenance.atomic import atomic_path
+from nadir.provenance.numpy_files import load_arrays
 
 FRAMES = "frames.npz"
 """Name of the file: `frames` uint8 (k, rows * px, columns * px, 3), and `steps` int32 (k,), the
@@ -89,7 +90,7 @@ def read_frames(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
         InputError: When it is absent or no such file.
     """
     try:
-        with np.load(path) as stored:
-            return stored["frames"], stored["steps"]
+        stored = load_arrays(path, ("frames", "steps"))
+        return stored["frames"], stored["steps"]
     except (OSError, ValueError, KeyError) as error:
         raise InputError(path, "these are no frames of a training", "Train again.") from error

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from nadir.config.groundview import PanelsConfig
 from nadir.errors import InputError
 from nadir.provenance.files import read_bytes
+from nadir.raster.pictures import may_hold_pixels
 
 _REMEDY = "Copy or download it again, or leave it out."
 _ORIENTATION = 0x0112
@@ -61,6 +62,9 @@ def decode_photo(data: bytes, name: str | os.PathLike[str]) -> NDArray[np.uint8]
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:
             with Image.open(io.BytesIO(data)) as image:
+                if not may_hold_pixels(image, len(data)):
+                    problem = f"it states {image.width} x {image.height} pixels and is too short"
+                    raise InputError(name, problem, _REMEDY)
                 orientation = _orientation(image)
                 if _is_deep(image):
                     return _turned(_shallow(data, image), orientation)

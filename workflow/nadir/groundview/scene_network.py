@@ -139,6 +139,9 @@ class OnnxScenes:
         if len(found) != len(self.classes):
             problem = f"it tells {len(found)} classes apart, where {len(self.classes)} are named"
             raise InputError(self._path, problem, "Correct filters.scenes.classes.")
+        if not np.isfinite(found).all():
+            problem = "what it tells of a photo is no number"
+            raise InputError(self._path, problem, "Give a float32 classifier.")
         if found.min() >= 0 and abs(found.sum() - 1) < 1e-3:  # probabilities already
             return found.astype(np.float32)
         shares = np.exp(found - found.max())

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nadir.errors import InputError
 from nadir.learn.exportable import Port
+from nadir.provenance.numpy_files import load_arrays
 
 _AGAIN = "Export the bundle again (`nadir export-bundle`)."
 _LARGEST = 1 << 30
@@ -88,10 +89,13 @@ def read_sample(path: str | os.PathLike[str]) -> Sample:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > _LARGEST:
                 raise ValueError("larger than any sample")
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            inputs = {name: arrays[name] for name in arrays.files if name not in _ENDS}
-            sample = Sample(inputs, arrays["output"], float(arrays["tolerance"]))
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        arrays = load_arrays(io.BytesIO(data))
+        inputs = {name: array for name, array in arrays.items() if name not in _ENDS}
+        sample = Sample(inputs, arrays["output"], float(arrays["tolerance"]))
+    except (
+        *(OSError, ValueError, KeyError, TypeError, NotImplementedError),
+        zipfile.BadZipFile,
+    ) as error:
         raise InputError(path, f"this is no readable sample ({error})", _AGAIN) from error
     if _FIRST not in sample.inputs:
         raise InputError(path, f"it has no array {_FIRST!r}", _AGAIN)

@@ -281,8 +281,13 @@ def _left(work: Path) -> dict[str, Any] | None:
     remove_leftovers(path)
     if not path.is_file():
         return None
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if not best_path(work, state["progress"]["best_epoch"]).is_file():
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        best = best_path(work, Progress(**state["progress"]).best_epoch)
+    except Exception:  # of torch, pickle and ZIP; what they advise is to trust the file
+        log.warning("%s: it is damaged, so the training starts anew", path)
+        return None
+    if not best.is_file():
         log.warning("%s: the best weights are gone, so the training starts anew", path)
         return None
     return state

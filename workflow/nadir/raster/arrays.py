@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import zipfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 
 from nadir.config.scenes import ArraySource
 from nadir.errors import InputError, did_you_mean
+from nadir.provenance.numpy_files import BadArrays, array_names, is_archive, load_arrays, open_array
 from nadir.provenance.transfer import local_copy
 from nadir.raster.geotiff import first_line, require_file
 
@@ -121,13 +121,11 @@ def _numpy_array(path: str, key: str, stamp: tuple[int, int]) -> np.ndarray:
         InputError: When the file is damaged, holds Python objects, or has no such key.
     """
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return found
-        with found:
-            name = _choose_key(path, key, list(found.files))
-            return found[name]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        if not is_archive(path):
+            return open_array(path)
+        name = _choose_key(path, key, array_names(path))
+        return load_arrays(path, (name,))[name]
+    except (BadArrays, OSError) as error:
         raise InputError(
             path,
             f"this is not a NumPy array file, or it is truncated ({first_line(error)})",

@@ -60,6 +60,9 @@ def decode_picture(
             problem = "this is not a picture that can be read"
             raise InputError(name, problem, f"Check that the file is whole. {_REMEDY}") from error
     with image:
+        if not may_hold_pixels(image, len(data)):
+            problem = f"it states {image.width} x {image.height} pixels and is far too short"
+            raise InputError(name, problem, "The file is damaged: copy it again.")
         _check_mode(image, name)
         if image.mode in _GREY:
             log.info("%s: grey, taken as RGB", name)
@@ -73,6 +76,20 @@ def decode_picture(
             problem = f"its pixels cannot be read ({error})"
             raise InputError(name, problem, "The file is damaged: copy it again.") from error
     return np.array(pixels, np.uint8)
+
+
+def may_hold_pixels(image: Image.Image, size: int) -> bool:
+    """Tell whether a picture is long enough for what its header states; nothing is decoded.
+
+    A block of 64 pixels takes a bit of a JPEG or more, and a byte of a PNG's DEFLATE stands for no
+    more than 1032, of 8 pixels each.
+
+    Args:
+        image: The picture, opened.
+        size: Bytes of its file.
+    """
+    most = {"JPEG": 64 * 8, "MPO": 64 * 8, "PNG": 1032 * 8}.get(image.format or "")
+    return most is None or image.width * image.height <= most * size
 
 
 def _check_mode(image: Image.Image, name: str | os.PathLike[str]) -> None:

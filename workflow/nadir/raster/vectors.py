@@ -222,7 +222,7 @@ def read_polygons(config: MaskSource, table: ClassTable, crs: str) -> tuple[np.n
         InputError: As `inspect_vector`, and when nothing usable is left.
     """
     path = str(config.vector)
-    frame = gpd.read_file(vector_file(config), columns=[config.field] if config.field else [])
+    frame = _read_frame(vector_file(config), [config.field] if config.field else [], path)
     if config.field:
         values = class_values(frame[config.field], table, path, config.field)
     else:
@@ -251,19 +251,23 @@ def read_extent(path: str, crs: str) -> np.ndarray:
         InputError: When there is no such file, or it holds no polygons.
     """
     require_file(path)
+    geometries = _valid_in(_read_frame(path, [], path), crs, path)
+    geometries = geometries[shapely.area(geometries) > 0]
+    if not len(geometries):
+        raise InputError(path, "it holds no polygons", "Give the polygons that were looked at.")
+    return geometries
+
+
+def _read_frame(place: str | Path, columns: list[str], path: str) -> gpd.GeoDataFrame:
+    """Return the features of a file, with some attributes; `path` is what messages name."""
     try:
-        frame = gpd.read_file(path, columns=[])
-    except (DataSourceError, DataLayerError) as error:
+        return gpd.read_file(place, columns=columns)
+    except (DataSourceError, DataLayerError, shapely.GEOSException, ValueError) as error:
         raise InputError(
             path,
             f"this is not a vector file that GDAL can read ({first_line(error)})",
             "Give a GeoPackage, a GeoJSON file or a Shapefile with all its parts (.shx, .dbf).",
         ) from error
-    geometries = _valid_in(frame, crs, path)
-    geometries = geometries[shapely.area(geometries) > 0]
-    if not len(geometries):
-        raise InputError(path, "it holds no polygons", "Give the polygons that were looked at.")
-    return geometries
 
 
 def _valid_in(frame: gpd.GeoDataFrame, crs: str, path: str) -> np.ndarray:
@@ -278,4 +282,10 @@ def _valid_in(frame: gpd.GeoDataFrame, crs: str, path: str) -> np.ndarray:
             f"its polygons cannot be brought into the image's CRS ({first_line(error)})",
             "Save them in the CRS of the image.",
         ) from error
+    if not np.isfinite(shapely.get_coordinates(geometries)).all():
+        raise InputError(
+            path,
+            "corners of its polygons have no place in the image's CRS",
+            "Correct or leave out the features with such corners.",
+        )
     return np.where(shapely.is_valid(geometries), geometries, shapely.make_valid(geometries))

@@ -28,6 +28,7 @@ from nadir.errors import InputError
 from nadir.learn.bundle import DESCRIPTION, WEIGHTS
 from nadir.provenance.digest import sha
 from nadir.provenance.files import read_bytes
+from nadir.provenance.numpy_files import check_header
 from nadir.provenance.sealed import Digest, PlainName, Sealed, read_sealed
 from nadir.provenance.tables import read_table
 
@@ -179,6 +180,7 @@ def _unchanged(path: Path, digest: str) -> bytes:
 def _features(path: Path, content: bytes) -> NDArray[np.float32]:
     """Return the features that a file holds."""
     try:
+        check_header(io.BytesIO(content), len(content))
         features = np.load(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise InputError(path, f"these are no features ({error})", REMEDY) from error
