@@ -284,6 +284,8 @@ def _left(work: Path) -> dict[str, Any] | None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         best = best_path(work, Progress(**state["progress"]).best_epoch)
+    except OSError:
+        raise  # it may be sound: what it holds must not be lost to a file system that fails
     except Exception:  # of torch, pickle and ZIP; what they advise is to trust the file
         log.warning("%s: it is damaged, so the training starts anew", path)
         return None
