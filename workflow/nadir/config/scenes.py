@@ -223,7 +223,7 @@ class CubeConfig(ConfigModel):
 
     codec: Literal["lz4", "zstd"] = "lz4"
     """Compressor inside blosc with bit shuffling: lz4 reads faster, zstd is about 9 % smaller."""
-    chunk: int = Field(default=256, ge=16)
+    chunk: int = Field(default=128, ge=16)
     """Side of an inner chunk, in pixels; all bands of a date share it."""
     shard: int = Field(default=2048, ge=16)
     """Side of a shard (one file), in pixels: a multiple of `chunk`."""

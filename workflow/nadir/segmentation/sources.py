@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 
 from nadir.config.training import Extra
+from nadir.learn.allocator import keep_freed_memory
 from nadir.segmentation.disturbing import disturb, mix_samples
 from nadir.segmentation.normalize import Statistics, gain_and_bias
 from nadir.segmentation.outlines import LabelOutlines
@@ -246,6 +247,7 @@ class StoredSource(Source):
     ) -> None:
         super().__init__(scenes, windows, statistics, device, outlines, extras)
         self.name = "read from the stores"
+        keep_freed_memory()  # each patch is megabytes, soon freed
         self._outlines = [self.outlines_of(scene) for scene in scenes]
         self._pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="patches")
 
