@@ -63,7 +63,7 @@ def test_page_has_every_key_and_recipe():
     for recipe in RECIPES:
         assert f"### `{recipe}`" in text
     assert "`landcover.datasets.NAME.scenes.NAME.dates.NAME`" in text
-    assert "| `chunk` | whole number ≥ 16 | `256` |" in text
+    assert "| `chunk` | whole number ≥ 16 | `128` |" in text
     assert "| `max_depth` | whole number ≥ 1 or `null` | `20` |" in text
 
 
