@@ -90,7 +90,7 @@ def check_header(stream: IO[bytes], size: int) -> None:
         raise BadArrays(_told(error)) from error
     if dtype.hasobject:
         raise BadArrays("it holds Python objects")
-    if not sound or count * dtype.itemsize > size:
+    if not sound or count * dtype.itemsize > size - stream.tell():
         raise BadArrays(f"it is shorter than its shape {shape} asks for")
 
 
