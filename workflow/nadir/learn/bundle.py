@@ -143,7 +143,9 @@ def check_weights_file(path: str | os.PathLike[str], where: str) -> None:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             whole = path.stat().st_size
-            header = json.loads(file.read(length)) if length < whole else None
+            if length >= whole:
+                raise ValueError("its header ends beyond it")
+            header = json.loads(file.read(length))
         places = [item["data_offsets"] for key, item in header.items() if key != "__metadata__"]
         stated = int(max((end for _, end in places), default=0)) + 8 + length
     except OSError as error:
