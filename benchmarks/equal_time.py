@@ -39,6 +39,8 @@ class Comparison:
         variants: Name -> values over those of the dataset, for datasets beside it.
         on: Recipe -> the variant that it learns from; by default the dataset itself.
         beside: Name -> section of further experiments on the dataset, as they are: ensembles.
+        draw: Seed of all that is drawn beside trainings, the split above all; by default the
+            file's.
     """
 
     job: str
@@ -51,6 +53,7 @@ class Comparison:
     variants: dict[str, dict[str, Any]] = field(default_factory=dict)
     on: dict[str, str] = field(default_factory=dict)
     beside: dict[str, dict[str, Any]] = field(default_factory=dict)
+    draw: int | None = None
 
     def dataset_of(self, recipe: str) -> str:
         """Return the dataset that a recipe learns from."""
@@ -87,7 +90,8 @@ class Comparison:
         for name, own in self.beside.items():
             section["experiments"][name] = {**own, "datasets": [self.dataset]}
         worlds = {"worlds": given["worlds"]} if "worlds" in given else {}
-        return {"seed": given.get("seed", 0), **worlds, self.job: section}
+        seed = given.get("seed", 0) if self.draw is None else self.draw
+        return {"seed": seed, **worlds, self.job: section}
 
     def run(self, folder: Path, products: Sequence[str], cores: str) -> int:
         """Make products of all experiments through the graph; return its status."""
