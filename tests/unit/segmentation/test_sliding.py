@@ -145,12 +145,12 @@ def test_models_are_given_whole_groups(tmp_path: Path) -> None:
     assert set(model.batches) == {3, 6}, "batches of 4 are two groups, a short one may be one"
 
 
-def test_each_window_is_read_once_and_empty_ones_are_not_predicted(tmp_path: Path) -> None:
+def test_each_window_is_predicted_once_and_empty_ones_are_not(tmp_path: Path) -> None:
     scene, model = FakeScene(300, 400), FakeModel()
     run(tmp_path / "a", scene, model, block_bytes=1)
     layout = Layout.of(scene.grid.shape, 32, 0.5, K, 1)
     expected = sorted((y, x) for y in layout.rows.starts for x in layout.columns.starts)
-    assert sorted(scene.reads) == expected
+    assert len(set(scene.reads)) == len(scene.reads) < len(expected)  # neighbors are read together
     empty = sum(not scene.valid[:, y : y + 32, x : x + 32].any() for y, x in expected)
     assert empty > 0
     assert set(model.batches) == {4}, "every batch has the full size"

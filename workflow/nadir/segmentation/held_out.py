@@ -104,10 +104,13 @@ class _Touched:
     def offset(self) -> Mapping[str, float]:
         return self.image.offset
 
+    def wanted(self, y: int, x: int, height: int, width: int) -> bool:
+        return bool(paint_tiles(self.tiles, y, x, height, width).any())
+
     def read(
         self, y: int, x: int, height: int, width: int
     ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
-        if paint_tiles(self.tiles, y, x, height, width).any():
+        if self.wanted(y, x, height, width):
             return self.image.read(y, x, height, width)
         dates = len(self.dates)
         shape = (dates, len(self.bands), height, width)

@@ -1,8 +1,8 @@
 """Sliding-window prediction of a whole scene, blended, in memory that does not grow with it.
 
-The scene is worked in blocks of windows, row by row of blocks. Each window is read and predicted
-exactly once. What a block's windows add to pixels of later blocks is carried on: to the right in
-memory (as high as a block), downwards in a file.
+The scene is worked in blocks of windows, row by row of blocks. Each window is predicted exactly
+once, and read with its neighbors (`strips`). What a block's windows add to pixels of later blocks
+is carried on: to the right in memory (as high as a block), downwards in a file.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from nadir.raster.grid import Grid
 from nadir.segmentation.blend import add_window, decide, last_probability
 from nadir.segmentation.mosaic import Mosaic
 from nadir.segmentation.prefetch import prefetch
+from nadir.segmentation.strips import Pixels, StripReader
 from nadir.segmentation.windows import Axis, Block, filled
 
 log = logging.getLogger(__name__)
@@ -170,17 +171,19 @@ def predict_scene(
 def _batches(scene: Scene, layout: Layout, row: Block, batch_size: int) -> Iterator[Batch]:
     """Read the windows of one row of blocks, block by block, leaving out those without data."""
     side = layout.rows.window
+    reader = StripReader(scene, side)
     places: list[tuple[int, int, int]] = []
-    parts: list[tuple[NDArray[np.uint16], NDArray[np.bool_]]] = []
+    parts: list[Pixels] = []
     passed = 0
     for block_number, block in enumerate(layout.column_blocks):
+        starts = layout.columns.starts[block.first : block.last]
         for i in range(row.first, row.last):
-            for j in range(block.first, block.last):
-                raw, valid = scene.read(layout.rows.starts[i], layout.columns.starts[j], side, side)
+            windows = reader.row(layout.rows.starts[i], starts)
+            for j, window in enumerate(windows, start=block.first):
                 passed += 1
-                if valid.any():
+                if window is not None and window[1].any():
                     places.append((block_number, i, j))
-                    parts.append((raw, valid))
+                    parts.append(window)
                 if len(places) == batch_size:
                     yield _stack(places, parts, passed)
                     places, parts, passed = [], [], 0
@@ -189,7 +192,7 @@ def _batches(scene: Scene, layout: Layout, row: Block, batch_size: int) -> Itera
 
 def _stack(
     places: list[tuple[int, int, int]],
-    parts: list[tuple[NDArray[np.uint16], NDArray[np.bool_]]],
+    parts: list[Pixels],
     passed: int,
 ) -> Batch:
     if not places:
