@@ -39,19 +39,20 @@ def add_window(
         False when a probability is no finite number; the total is then of no use.
     """
     classes = probabilities.shape[0]
-    fine = True
+    strange = 0
     for k in range(classes):
         for i in range(rows.shape[0]):
-            for j in range(columns.shape[0]):
-                value = probabilities[k, i, j] * rows[i] * columns[j]
-                if not np.isfinite(value):
-                    fine = False
-                    value = 0.0
-                total[k, y + i, x + j] += np.int32(value * ONE + 0.5)
+            answers, weight = probabilities[k, i], rows[i]
+            sums = total[k, y + i, x : x + columns.shape[0]]
+            for j in range(columns.shape[0]):  # without a branch, so that it is vectorized
+                value = answers[j] * weight * columns[j]
+                finite = abs(value) < np.inf
+                strange += not finite
+                sums[j] += np.int32((value if finite else 0.0) * ONE + 0.5)
     for i in range(rows.shape[0]):
         for j in range(columns.shape[0]):
             total[classes, y + i, x + j] = max(total[classes, y + i, x + j], np.int32(valid[i, j]))
-    return fine
+    return strange == 0
 
 
 @numba.njit(cache=True, nogil=True)
