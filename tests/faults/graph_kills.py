@@ -10,6 +10,8 @@ average the jobs that are left, divided by the kills that are left; or none), an
 time, so that it costs one run and so many starts. A run that ends between two kills is compared,
 and begun anew. At last one goes to its end.
 
+Where `--folder` is kept, a loop that was itself cut short goes on after its last kill.
+
 `--sound` names a folder with an uninterrupted run that is there already: of the same configuration,
 workflow and package, as a clone in which `snakemake --cores 2` has ended.
 
@@ -27,7 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +49,8 @@ KEPT_STATE = {".cache", "logs", "benchmarks", "tensorboard"}
 WITH_TIMES = {"card.json", "history.parquet", "README.md"}
 PATIENCE = 3
 """Kills in a row without a finished job, after which a run is given the time to finish one."""
+TOLL = "toll.json"
+"""What the kills have done so far, beside the run that they hurt."""
 LOOK = 0.1
 """Seconds between two looks at how many jobs have finished."""
 
@@ -56,7 +60,7 @@ class Run:
 
     def __init__(self, folder, cores):
         self.folder, self.cores = folder, cores
-        self.mark = uuid.uuid4().hex
+        self.mark = str(folder)
         self.process = None
         self.unlocked = 0
 
@@ -109,7 +113,13 @@ class Run:
         """Kill the run and all that it started, until nothing of it is left; return how many."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        killed = 1
+        killed = 1 + self.kill_living()
+        self.output.close()
+        return killed
+
+    def kill_living(self):
+        """Kill what still lives of any run of this folder; return how many."""
+        killed = 0
         while living := self.living():
             for pid in living:
                 try:
@@ -118,7 +128,6 @@ class Run:
                 except ProcessLookupError:
                     pass
             time.sleep(0.02)
-        self.output.close()
         return killed
 
     def living(self):
@@ -244,14 +253,68 @@ def until_its_moment(run, rng, goal, still, idle, pause):
     return run.wait(float(rng.exponential(pause))) if code is None else code
 
 
-def run(folder, options):
-    """Run without a fault and with faults; return figures."""
+@dataclass
+class Toll:
+    """What the kills have done so far.
+
+    Attributes:
+        processes: How many processes were killed.
+        moments: Jobs that had finished at each kill.
+        unlocked: How many times a lock was left.
+        still: Kills since the last finished job.
+        rounds: Runs that ended well.
+        failed: Runs that ended with an error.
+        different: Product -> run in which it differed.
+        seconds: Time of all starts.
+    """
+
+    processes: int = 0
+    moments: list = field(default_factory=list)
+    unlocked: int = 0
+    still: int = 0
+    rounds: int = 0
+    failed: int = 0
+    different: dict = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def kills(self):
+        return len(self.moments)
+
+    def ended(self, code, expected, run):
+        """Count a run that ended, and compare what it made; say why it failed, if it did."""
+        if code:
+            self.failed += 1
+            sys.stderr.write(run.tail())
+            return
+        self.rounds += 1
+        found = differences(expected, products(run.folder))
+        self.different.update(dict.fromkeys(found, self.rounds))
+
+    def save(self, path):
+        path.with_suffix(".new").write_text(json.dumps(asdict(self)))
+        path.with_suffix(".new").replace(path)
+
+
+def prepared(folder, options):
+    """Return the run that is hurt and its toll: as they were left, or new ones."""
     if options.tiny:
         config = tiny_config(folder / "raw")
     else:
         config = Path(options.config).read_text()
-    rng = np.random.default_rng([options.seed, 8])
-    hurt = Run(folder / "hurt", options.cores).prepare(config)
+    hurt = Run(folder / "hurt", options.cores)
+    fresh = Run(folder / "fresh", options.cores).prepare(config)
+    left = folder / TOLL
+    if left.is_file() and hurt.digest() == fresh.digest():
+        hurt.kill_living()  # of a loop that was killed itself
+        return hurt, Toll(**json.loads(left.read_text())), config
+    left.unlink(missing_ok=True)
+    return hurt.prepare(config), Toll(), config
+
+
+def run(folder, options):
+    """Run without a fault and with faults; return figures."""
+    hurt, toll, config = prepared(folder, options)
     sound = Run(options.sound or folder / "sound", options.cores)
     begun = time.monotonic()
     if not options.sound:
@@ -263,51 +326,43 @@ def run(folder, options):
     jobs = sound.jobs_done()
     if options.sound:
         whole = sound.seconds_of_jobs() / options.cores
-
-    begun = time.monotonic()
     pause = options.every or whole / jobs
-    kills = rounds = processes = still = failed = 0
-    different, moments = {}, []
-    while kills < options.kills:
-        before = hurt.jobs_done()
+    while toll.kills < options.kills and not toll.failed:
+        begun, before = time.monotonic(), hurt.jobs_done()
         hurt.start()
-        goal = max(jobs - before, 0) / (options.kills - kills + 1)
-        code = until_its_moment(hurt, rng, goal, still, idle, pause)
+        rng = np.random.default_rng([options.seed, 8, toll.kills, toll.rounds])
+        goal = max(jobs - before, 0) / (options.kills - toll.kills + 1)
+        code = until_its_moment(hurt, rng, goal, toll.still, idle, pause)
         if code is None:
-            processes += hurt.kill()
-            kills += 1
-            moments.append(hurt.jobs_done())
-            still = 0 if moments[-1] > before else still + 1
-            sys.stderr.write(f"kill {kills}: {moments[-1]} of {jobs} jobs done\n")
-            continue
-        if code:
-            failed += 1
-            sys.stderr.write(hurt.tail())
-            break
-        rounds += 1
-        different.update(dict.fromkeys(differences(expected, products(hurt.folder)), rounds))
-        hurt.begin_anew()
+            toll.processes += hurt.kill()
+            toll.moments.append(hurt.jobs_done())
+            toll.still = 0 if toll.moments[-1] > before else toll.still + 1
+            sys.stderr.write(f"kill {toll.kills}: {toll.moments[-1]} of {jobs} jobs done\n")
+        else:
+            toll.ended(code, expected, hurt)
+            if not code:
+                hurt.begin_anew()
+        toll.seconds += time.monotonic() - begun
+        toll.unlocked, hurt.unlocked = toll.unlocked + hurt.unlocked, 0
+        toll.save(folder / TOLL)
+    begun = time.monotonic()
     hurt.start()
-    code = hurt.wait()
-    if code:
-        sys.stderr.write(hurt.tail())
-    rounds, failed = rounds + (not code), failed + bool(code)
-    different.update(dict.fromkeys(differences(expected, products(hurt.folder)), rounds))
+    toll.ended(hurt.wait(), expected, hurt)
     leftovers = [path for path in (hurt.folder / "results").rglob("*.partial*")]
     return {
-        "kills": kills,
-        "processes_killed": processes,
+        "kills": toll.kills,
+        "processes_killed": toll.processes,
         "jobs": jobs,
-        "jobs_done_at_kills": moments,
-        "locks_left": hurt.unlocked,
-        "runs_that_ended": rounds,
-        "runs_that_failed": failed,
+        "jobs_done_at_kills": toll.moments,
+        "locks_left": toll.unlocked + hurt.unlocked,
+        "runs_that_ended": toll.rounds,
+        "runs_that_failed": toll.failed,
         "products": len(expected),
-        "different": different,
+        "different": toll.different,
         "half_written_left": len(leftovers),
         "seconds_uninterrupted": round(whole, 1),
         "seconds_of_a_no_op": round(idle, 1),
-        "seconds_with_kills": round(time.monotonic() - begun, 1),
+        "seconds_with_kills": round(toll.seconds + time.monotonic() - begun, 1),
     }
 
 
