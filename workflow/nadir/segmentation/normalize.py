@@ -68,9 +68,9 @@ def normalize(raw: np.ndarray, valid: np.ndarray, gain: np.ndarray, bias: np.nda
         gain: float32 (date, band), of `gain_and_bias`.
         bias: float32 (date, band).
     """
-    values = raw.astype(np.float32)
-    values *= gain[:, :, None, None]
-    values += bias[:, :, None, None]
-    values *= valid[:, :, None]
+    from nadir.segmentation.normalize_kernel import normalize_into
+
+    values = np.empty(raw.shape, np.float32)
+    normalize_into(values, np.ascontiguousarray(raw), np.ascontiguousarray(valid), gain, bias)
     n, dates, bands, height, width = values.shape
     return values.reshape(n, dates * bands, height, width)
