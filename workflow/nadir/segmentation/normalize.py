@@ -70,7 +70,7 @@ def normalize(raw: np.ndarray, valid: np.ndarray, gain: np.ndarray, bias: np.nda
     """
     from nadir.segmentation.normalize_kernel import normalize_into
 
-    values = np.empty(raw.shape, np.float32)
+    n, dates, bands, height, width = raw.shape
+    values = np.empty((n, dates, bands, height, width), np.float32)
     normalize_into(values, np.ascontiguousarray(raw), np.ascontiguousarray(valid), gain, bias)
-    n, dates, bands, height, width = values.shape
     return values.reshape(n, dates * bands, height, width)
