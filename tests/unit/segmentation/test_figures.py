@@ -84,7 +84,7 @@ def scene() -> tuple[SimpleNamespace, SimpleNamespace]:
         return raw, np.ones((2, height, width), bool)
 
     cube = SimpleNamespace(
-        grid=GRID, bands=("B02", "B03", "B04"), dates=("april", "august"), read=read
+        grid=GRID, bands=("B02", "B03", "B04"), dates=("april", "august"), present=(0, 1), read=read
     )
     labels = SimpleNamespace(grid=GRID, hard=lambda y, x, h, w: truth[y : y + h, x : x + w])
     return cube, labels
