@@ -26,7 +26,8 @@ def outcomes(folder: Path, examples: int, names: list[str]) -> dict[str, dict[st
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "workflow")},
+        # Threads of libraries take address space, which is bounded here.
+        env={**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"},
         timeout=3000,
     )
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"name')]
