@@ -21,7 +21,7 @@ if PACKAGE.is_dir():  # in-tree use; a remote module finds the installed package
     sys.path.insert(0, str(PACKAGE))
 
 from nadir.config.document import SEGMENTATION_JOBS, load_config
-from nadir.config.encoders import weights_file
+from nadir.config.encoders import weights_files
 from nadir.config.environment import prepare_environment
 from nadir.config.fetch import is_fetched
 from nadir.config.quality import QualityConfig
@@ -254,10 +254,9 @@ def check_place():
 
 
 def pretrained_files(wildcards):
-    """The file of weights that an encoder starts from, if it starts from one."""
+    """The files of weights that encoders start from, if they start from any."""
     check_place()
-    path = weights_file(experiment_of(wildcards).model)
-    return [existing(path)] if path else []
+    return [existing(path) for path in weights_files(experiment_of(wildcards).model)]
 
 
 # A GPU where there may be one: `gpu` is the name in every executor's profile.

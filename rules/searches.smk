@@ -38,8 +38,8 @@ def varied(wildcards):
 def searched_weights(wildcards):
     """The files of weights that trials may start from."""
     check_place()
-    files = {weights_file(experiment.model) for experiment in varied(wildcards)}
-    return [existing(path) for path in sorted(filter(None, files))]
+    files = {file for one in varied(wildcards) for file in weights_files(one.model)}
+    return [existing(path) for path in sorted(files)]
 
 
 def searched_outlines(wildcards):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzzed_files import FORMATS, LEARNT, ROOT
+from fuzzed_formats import FORMATS, LEARNT, ROOT
 
 SCRIPT = ROOT / "tests" / "faults" / "fuzzed_files.py"
 MOST_MB = 700

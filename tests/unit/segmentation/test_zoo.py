@@ -8,12 +8,13 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
-from nadir.config.encoders import model_faults
+from nadir.config.encoders import model_faults, weights_files
 from nadir.config.experiments import LibraryNetwork, UNet, UNetTwoEncoders
 from nadir.errors import InputError
 from nadir.learn.encoders import build_encoder
+from nadir.learn.kept import pretrained_parts
 from nadir.segmentation.models.dates import HEADS
 from nadir.segmentation.models.names import check_model
 from nadir.segmentation.models.registry import NETWORKS, build_model
@@ -63,6 +64,29 @@ def test_weights_of_a_whole_encoder_start_one_that_lacks_the_coarsest_stages(tmp
     own = build_model(cfg, 3, 2).network.encoder.state_dict()
     assert 0 < len(own) < len(whole.state_dict())
     assert all(torch.equal(value, whole.state_dict()[key]) for key, value in own.items())
+
+
+def test_two_encoders_start_from_a_file_each(tmp_path):
+    files = []
+    for name, encoder in (("mit", "mit_b0"), ("resnet", "resnet18")):
+        files.append(tmp_path / f"{name}.safetensors")
+        state = build_encoder(encoder, None, 3).state_dict()
+        save_file({key: value.contiguous().numpy() for key, value in state.items()}, files[-1])
+    paths = [str(path) for path in files]
+    cfg = UNetTwoEncoders(encoders=("mit_b0", "resnet18"), weights=tuple(paths))
+    assert weights_files(cfg) == paths
+    joint = build_model(cfg, 3, 2).network.encoder.encoders
+    for encoder, path in zip(joint, paths, strict=True):
+        given, own = load_file(path), encoder.state_dict()
+        assert all((own[key].numpy() == value).all() for key, value in given.items())
+    one = pretrained_parts(cfg.weights)["weights"]
+    files[1].write_bytes(files[0].read_bytes())
+    other = pretrained_parts(cfg.weights)["weights"]
+    assert one[0] == other[0] == other[1] != one[1]
+    alone = cfg.model_copy(update={"weights": (paths[0], None)})
+    assert weights_files(alone) == paths[:1]
+    with pytest.raises(InputError, match=r"absent\.safetensors"):
+        check_model(cfg.model_copy(update={"weights": (paths[0], "absent.safetensors")}))
 
 
 def test_what_a_library_refuses_is_told_as_a_fault_of_the_section():

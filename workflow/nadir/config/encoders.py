@@ -74,8 +74,8 @@ def model_faults(cfg: ModelConfig) -> Iterator[ModelFault]:
     weights that are neither `imagenet` nor a `.safetensors` file.
     """
     if isinstance(cfg, UNetTwoEncoders):
-        for encoder in cfg.encoders:
-            yield from encoder_faults(encoder, cfg.weights, "encoders")
+        for encoder, weights in zip(cfg.encoders, cfg.each, strict=True):
+            yield from encoder_faults(encoder, weights, "encoders")
     elif isinstance(cfg, (UNet, UNetNoSkip, LibraryNetwork)):
         tokens = isinstance(cfg, LibraryNetwork) and cfg.name == "dpt"
         yield from encoder_faults(cfg.encoder, cfg.weights, tokens=tokens)
@@ -161,10 +161,16 @@ def encoder_faults(
         )
 
 
-def weights_file(cfg: ModelConfig) -> str | None:
-    """Return the file of encoder weights that a model starts from, if it starts from one."""
-    weights = cfg.weights if isinstance(cfg, (UNet, UNetNoSkip, LibraryNetwork)) else None
-    return weights if is_weights_file(weights) else None
+def weights_of(cfg: ModelConfig) -> tuple[str | None, ...]:
+    """Return what each encoder of a model starts from: a name, a file or nothing."""
+    if isinstance(cfg, UNetTwoEncoders):
+        return cfg.each
+    return (cfg.weights,) if isinstance(cfg, (UNet, UNetNoSkip, LibraryNetwork)) else ()
+
+
+def weights_files(cfg: ModelConfig) -> list[str]:
+    """Return the files of encoder weights that a model starts from, each once."""
+    return [str(file) for file in dict.fromkeys(filter(is_weights_file, weights_of(cfg)))]
 
 
 def is_weights_file(weights: str | None) -> bool:

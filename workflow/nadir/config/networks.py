@@ -117,14 +117,20 @@ class UNetTwoEncoders(ConfigModel):
     name: Literal["unet_two_encoders"] = "unet_two_encoders"
     encoders: tuple[str, str] = ("mit_b0", "resnet50")
     """Encoders by name, as for `unet`; both see the image, and their features are joined."""
-    weights: Literal["imagenet"] | None = None
-    """`imagenet` (fetched when reachable) for both, or null."""
+    weights: str | tuple[str | None, str | None] | None = None
+    """As for `unet`, for both, or one of its own for each (`[mit.safetensors, imagenet]`)."""
     decoder_channels: tuple[int, int, int, int, int] = (256, 128, 64, 32, 16)
     """As for `unet`."""
     reduce: int = Field(default=1, ge=1, le=8)
     """As for `unet`."""
     dates: Dates = "stacked"
     """As for `unet`."""
+
+    @property
+    def each(self) -> tuple[str | None, str | None]:
+        """What each encoder starts from."""
+        both = self.weights
+        return both if isinstance(both, tuple) else (both, both)
 
 
 class RandomForest(ConfigModel):

@@ -207,7 +207,7 @@ class SceneConfig(ConfigModel):
         if self.aerial and not self.world:
             raise ValueError("aerial pictures are simulated of a world: give `world`")
         if not self.world and not self.images:
-            raise ValueError("give a world, or imagery of at least one date")
+            raise ValueError("give a world, or at least one date with imagery")
         if self.role != "predict" and not self.world and self.mask is None:
             raise ValueError(f"a scene with role {self.role!r} needs a mask (or set role: predict)")
         return self

@@ -93,7 +93,7 @@ def read_sample(path: str | os.PathLike[str]) -> Sample:
         inputs = {name: array for name, array in arrays.items() if name not in _ENDS}
         sample = Sample(inputs, arrays["output"], float(arrays["tolerance"]))
     except (
-        *(OSError, ValueError, KeyError, TypeError, NotImplementedError),
+        *(OSError, ValueError, KeyError, TypeError, RuntimeError),
         zipfile.BadZipFile,
     ) as error:
         raise InputError(path, f"this is no readable sample ({error})", _AGAIN) from error

@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -147,15 +147,20 @@ def _joined(group: Group) -> Iterator[tuple[Callable[[str, str], None], Callable
         yield distributed.tell, partial(distributed.told, group)
 
 
-def pretrained_parts(weights: str | None) -> dict[str, str]:
+def pretrained_parts(weights: str | Sequence[str | None] | None) -> dict[str, Any]:
     """Return what a key holds of encoder weights: their digest, for it follows content, not names.
 
     Args:
-        weights: A file, or None or a name (`imagenet`, `torchgeo:...`), which have no digest.
+        weights: A file, or None or a name (`imagenet`, `torchgeo:...`), which have no digest; or
+            one of them for each encoder.
 
     Raises:
-        InputError: When the file cannot be read.
+        InputError: When a file cannot be read.
     """
-    if not is_weights_file(weights):
-        return {}
-    return {"weights": f"sha256:{sha(read_bytes(str(weights)))}"}
+    if weights is None or isinstance(weights, str):
+        return {"weights": _digest_of(str(weights))} if is_weights_file(weights) else {}
+    return {"weights": [_digest_of(str(one)) if is_weights_file(one) else one for one in weights]}
+
+
+def _digest_of(file: str) -> str:
+    return f"sha256:{sha(read_bytes(file))}"

@@ -5,7 +5,13 @@ from __future__ import annotations
 import importlib.util
 import sys
 
-from nadir.config.encoders import TORCHGEO, TORCHGEO_REMEDY, model_faults, weights_file
+from nadir.config.encoders import (
+    TORCHGEO,
+    TORCHGEO_REMEDY,
+    model_faults,
+    weights_files,
+    weights_of,
+)
 from nadir.config.experiments import ModelConfig
 from nadir.errors import InputError
 from nadir.learn.bundle import check_weights_file
@@ -25,12 +31,11 @@ def check_model(cfg: ModelConfig, where: str = "model") -> None:
     """
     for key, problem, remedy in model_faults(cfg):
         raise InputError(f"{where}.{key}", problem, remedy)
-    weights = str(getattr(cfg, "weights", None))
-    if weights.startswith(TORCHGEO) and not _is_installed("torchgeo"):
-        problem = f"{weights} needs torchgeo, which is not installed"
-        raise InputError(f"{where}.weights", problem, TORCHGEO_REMEDY)
-    file = weights_file(cfg)
-    if file is not None:
+    for weights in weights_of(cfg):
+        if str(weights).startswith(TORCHGEO) and not _is_installed("torchgeo"):
+            problem = f"{weights} needs torchgeo, which is not installed"
+            raise InputError(f"{where}.weights", problem, TORCHGEO_REMEDY)
+    for file in weights_files(cfg):
         check_weights_file(file, f"{where}.weights")
 
 

@@ -65,7 +65,8 @@ def build_two_encoders(
     """
     seen = bands * (1 if cfg.dates == "attention" else dates)
     encoders = [
-        build_encoder(name, cfg.weights, len(seen), _DEPTH, bands=seen) for name in cfg.encoders
+        build_encoder(name, weights, len(seen), _DEPTH, bands=seen)
+        for name, weights in zip(cfg.encoders, cfg.each, strict=True)
     ]
     network: nn.Module = JointUNet(JointEncoder(encoders), cfg.decoder_channels, n_classes)
     if cfg.dates == "attention":
