@@ -8,6 +8,7 @@ import os
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -118,7 +119,7 @@ def _create_mask(stack: ExitStack, path: Path, cfg: WorldConfig) -> rasterio.io.
 
 
 def _create(
-    stack: ExitStack, path: Path, cfg: WorldConfig, pixel: int, **profile: object
+    stack: ExitStack, path: Path, cfg: WorldConfig, pixel: int, **profile: Any
 ) -> rasterio.io.DatasetWriter:
     """Open a GeoTIFF that takes its name when the stack ends well."""
     left, top = cfg.origin
