@@ -153,7 +153,12 @@ def _write_image(
     blocks: Iterator[tuple[RasterWindow, np.ndarray]],
 ) -> None:
     """Write an image block by block."""
-    colors: dict[str, Any] = {"count": 3, "photometric": "RGB", "interleave": "pixel", "predictor": 2}
+    colors: dict[str, Any] = {
+        "count": 3,
+        "photometric": "RGB",
+        "interleave": "pixel",
+        "predictor": 2,
+    }
     with (
         rasterio.Env(**GDAL),
         new_geotiff(path, **_profile(world, cfg, grid), **colors) as file,
