@@ -40,7 +40,7 @@ class FakeCube:
     brightness: int = 3000
     dates = ("april",)
     path = Path("cube.manifest.json")
-    reads: int = 0
+    reads: int = 0  # pixels
 
     def __post_init__(self) -> None:
         self.grid = Grid("EPSG:32631", (10.0, 0.0, 5e5, 0.0, -10.0, 4e6), self.height, self.width)
@@ -52,7 +52,7 @@ class FakeCube:
         self.valid[:, :20, :30] = False
 
     def read(self, y: int, x: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-        self.reads += 1
+        self.reads += height * width
         raw = self.raw[..., y : y + height, x : x + width]
         pad = ((0, 0), (0, height - raw.shape[-2]), (0, width - raw.shape[-1]))
         mask = np.pad(self.valid[:, y : y + height, x : x + width], pad)
