@@ -16,7 +16,7 @@ from nadir.tiles.statistics import statistics_of_scene
 class EndlessCube:
     """Imagery and labels made while they are read."""
 
-    dates, bands = ("june",), ("B03", "B04", "B08", "B11")
+    dates, present, bands = ("june",), (0,), ("B03", "B04", "B08", "B11")
     scale, offset = {"june": 1e-4}, {"june": 0.0}
 
     def __init__(self, grid):

@@ -38,7 +38,7 @@ class SceneCounts:
         """Read and count one block (y, x, h, w) of the scene."""
         y, x, h, w = block
         raw, good = self._cube.read(y, x, h, w)
-        everywhere = np.logical_and.reduce(good[list(self._cube.present)], axis=0)
+        everywhere = np.logical_and.reduce([good[date] for date in self._cube.present], axis=0)
         labelled = everywhere
         if self._labels is not None:
             ids = self._labels.hard(y, x, h, w)
