@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from nadir.raster.cube import Cube
 
+Reader = Callable[[int, int, int, int], NDArray[np.uint16]]
+"""Reads a window (y, x, height, width): (channel, height, width)."""
+
 _NATURAL = (
     ("B04", "B03", "B02"),
     ("red", "green", "blue"),
@@ -32,7 +35,7 @@ def natural_color(bands: Sequence[str]) -> tuple[int, int, int]:
     return (0, 1, 2) if len(bands) >= 3 else (0, 0, 0)
 
 
-def reader_of(cube: Cube) -> Callable[[int, int, int, int], NDArray[np.uint16]]:
+def natural_reader(cube: Cube) -> Reader:
     """Return what reads windows (y, x, height, width) of the last date that a scene has.
 
     It returns uint16 (4, height, width): red, green and blue as stored, and validity, 0 or 1.
@@ -44,6 +47,19 @@ def reader_of(cube: Cube) -> Callable[[int, int, int, int], NDArray[np.uint16]]:
         return np.concatenate([raw[date, bands], valid[date][None].astype(raw.dtype)])
 
     return read
+
+
+def natural_picture(
+    cube: Cube, read_view: Callable[[Reader], NDArray[np.uint16]]
+) -> NDArray[np.uint8]:
+    """Return the last date that a scene has in natural color, stretched: uint8 (h, w, 3).
+
+    Args:
+        cube: The imagery.
+        read_view: Reads what is shown through a reader of windows, as `View.read` does.
+    """
+    values = read_view(natural_reader(cube))
+    return stretched(values[:3].astype(np.float32), values[3] > 0)
 
 
 def stretched(

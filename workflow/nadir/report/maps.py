@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from nadir.config.classes import ClassTable
 from nadir.errors import InputError
-from nadir.raster.composite import reader_of, stretched
+from nadir.raster.composite import natural_picture
 from nadir.raster.cube import Cube
 from nadir.raster.labels import Labels
 from nadir.raster.style import paint
@@ -123,7 +123,7 @@ def scene_layers(
     first = next(iter(maps.values()))
     view = View.of(first)
     layers = {
-        IMAGE: _jpeg(_picture(cube, view)),
+        IMAGE: _jpeg(natural_picture(cube, view.read)),
         TRUTH: _png(paint(view.read(labels.hard), classes)),
     }
     for experiment, path in maps.items():
@@ -133,12 +133,6 @@ def scene_layers(
             layers[experiment] = _png(paint(view.read(band_reader(dataset)), classes))
     held = view.read(lambda y, x, height, width: paint_tiles(tiles, y, x, height, width))
     return SceneLayers(name, view, layers, _outline(held) if held.any() else "")
-
-
-def _picture(cube: Cube, view: View) -> NDArray[np.uint8]:
-    """Return the natural-color picture of the last date."""
-    values = view.read(reader_of(cube))
-    return stretched(values[:3].astype(np.float32), values[3] > 0)
 
 
 def _outline(mask: NDArray[np.bool_]) -> str:

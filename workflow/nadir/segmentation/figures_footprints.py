@@ -18,7 +18,7 @@ from matplotlib.patches import Rectangle
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 from numpy.typing import NDArray
 
-from nadir.raster.composite import reader_of, stretched
+from nadir.raster.composite import natural_reader, stretched
 from nadir.raster.cube import Cube
 from nadir.raster.grid import Grid
 from nadir.raster.style import INK, QUIET, new_figure, save_png, styled
@@ -238,7 +238,7 @@ def _draw(axes: Axes, judged: _Judged, view: View, name: str) -> Axes:
 
 def _picture(cube: Cube, view: View) -> NDArray[np.uint8]:
     """Return the image in natural color: as it is if of 8 bits, else stretched."""
-    values = view.read(reader_of(cube))
+    values = view.read(natural_reader(cube))
     if values[:3].max() > _BYTES:
         return stretched(values[:3].astype(np.float32), values[3] > 0)
     picture = np.moveaxis(values[:3].astype(np.uint8), 0, -1).copy()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nadir.config.classes import ClassTable
 from nadir.errors import InputError
-from nadir.raster.composite import reader_of, stretched
+from nadir.raster.composite import natural_picture
 from nadir.raster.cube import Cube
 from nadir.raster.labels import Labels
 from nadir.raster.style import (
@@ -79,7 +79,7 @@ def draw_map(
         mapped = view.read(band_reader(dataset))
     truth = view.read(labels.hard) if labels is not None else np.zeros(view.shape, np.uint8)
     panels: list[tuple[str, NDArray[np.uint8]]] = [
-        (f"Image, {cube.dates[cube.present[-1]]}", _picture(cube, view)),
+        (f"Image, {cube.dates[cube.present[-1]]}", natural_picture(cube, view.read)),
     ]
     if truth.any():
         panels.append(("Truth", paint(truth, classes)))
@@ -111,12 +111,6 @@ def draw_map(
     if title or note:
         figure.suptitle(f"{title}{note}", x=0.01, ha="left", fontsize=11)
     save_png(figure, path)
-
-
-def _picture(cube: Cube, view: View) -> NDArray[np.uint8]:
-    """Return the natural-color picture of the last date."""
-    values = view.read(reader_of(cube))
-    return stretched(values[:3].astype(np.float32), values[3] > 0)
 
 
 def _agreement(
