@@ -73,6 +73,7 @@ def library_faults(
     temporary: Path,
     errors: tuple[type[Exception], ...],
     room: int = _SPARE,
+    problem: str = "it cannot be written",
 ) -> Iterator[None]:
     """Turn the errors of a library that writes by itself into an `OutputError` that names `path`.
 
@@ -83,6 +84,7 @@ def library_faults(
         temporary: The file that is written in its stead.
         errors: What the library raises.
         room: Bytes; when fewer are free there, a failed write counts as a full disk.
+        problem: What to say of other errors, before their own words.
 
     Raises:
         OutputError: On any of these errors.
@@ -95,7 +97,7 @@ def library_faults(
         told = (str(error).splitlines() or [type(error).__name__])[0]
         raise OutputError(
             path,
-            f"it cannot be written ({told})",
+            f"{problem} ({told})",
             "Check the results folder, then run the command again.",
         ) from error
 

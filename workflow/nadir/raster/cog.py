@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,15 +15,16 @@ import numpy as np
 import rasterio.shutil
 
 from nadir.config.classes import ClassTable
-from nadir.errors import InputError, OutputError
+from nadir.errors import InputError
 from nadir.provenance.atomic import (
+    library_faults,
     remove_leftovers,
     remove_path,
     temporary_beside,
     write_faults,
     write_text,
 )
-from nadir.raster.geotiff import GDAL_ERRORS, check_complete, first_line, open_raster
+from nadir.raster.geotiff import GDAL_ERRORS, check_complete, open_raster
 from nadir.raster.grid import Grid
 
 BLOCK = 512
@@ -230,20 +230,18 @@ def gdal_write_faults(path: str | os.PathLike[str], temporary: Path, room: int) 
         temporary: The file that is written in its stead.
         room: Bytes; when fewer are free there, a failed write counts as a full disk.
     """
-    try:
-        yield
-    except (*GDAL_ERRORS, InputError) as error:
-        if isinstance(error, InputError) and not _is_made(Path(error.file), temporary):
-            raise  # bad input while writing, not a fault of writing
-        if "No space left" in str(error) or shutil.disk_usage(temporary.parent).free < room:
-            raise OutputError(
-                path, "the disk is full", "Free some space, then run the same command again."
-            ) from error
-        raise OutputError(
-            path,
-            f"GDAL cannot write it ({first_line(error)})",
-            "Check the results folder, then run the command again.",
-        ) from error
+    errors = (*GDAL_ERRORS, _CutShort)
+    with library_faults(path, temporary, errors, room, "GDAL cannot write it"):
+        try:
+            yield
+        except InputError as error:
+            if not _is_made(Path(error.file), temporary):
+                raise  # bad input while writing, not a fault of writing
+            raise _CutShort(error.problem) from error
+
+
+class _CutShort(Exception):
+    """What was just written cannot be read."""
 
 
 def _is_made(file: Path, temporary: Path) -> bool:
