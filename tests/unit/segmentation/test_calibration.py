@@ -18,12 +18,9 @@ from nadir.segmentation.calibrate import (
 )
 from nadir.segmentation.calibration import CalibratedLayers, Calibration, read_calibration
 from nadir.segmentation.conformal import (
-    ALL,
-    conformal_threshold,
     members,
     pixel_draw,
     pixel_draws,
-    true_scores,
 )
 from nadir.segmentation.held_out import Sample
 from nadir.segmentation.reliability import (
@@ -72,46 +69,6 @@ def test_scores_against_their_definitions():
     want = (1 * 0.1 + 1 * 0.85 + 2 * 0.025) / 4
     assert calibration_error(rows) == pytest.approx(want)
     assert np.isnan(calibration_error([]))
-
-
-@pytest.mark.parametrize("method", ["lac", "aps"])
-@pytest.mark.parametrize("exchangeable", ["pixels", "blocks"])
-def test_sets_keep_their_promise_on_new_ground(method, exchangeable):
-    _, given, truth, draws = honest(40_000, 5, 3, 1.4)
-    block = np.arange(len(truth)) // 200
-    half = len(truth) // 2
-    scores = true_scores(given[:half], truth[:half], method, draws[:half])
-    level = conformal_threshold(scores, block[:half], 0.85, exchangeable)
-    inside = members(given[half:], level, method, draws[half:], at_least_one=False)
-    held = inside[np.arange(half), truth[half:]].mean()
-    assert 0.84 < held < 0.875
-    more = members(given[half:], level, method, draws[half:], at_least_one=True)
-    assert (more >= inside).all() and more.any(1).all()
-
-
-def test_dependent_pixels_are_promised_for_by_blocks():
-    """Each block is easy or hard as a whole: who counts pixels promises too much."""
-    rng = np.random.default_rng(5)
-    kept = {"pixels": [], "blocks": []}
-    for _ in range(300):
-        hard = rng.random(13)
-        scores = np.repeat(hard, 50) + rng.normal(0, 0.01, 13 * 50)
-        block = np.repeat(np.arange(13), 50)
-        for way in kept:
-            level = conformal_threshold(scores[:-50], block[:-50], 0.9, way)
-            kept[way].append((scores[-50:] <= level).mean())
-    assert np.mean(kept["blocks"]) > 0.89
-    assert np.mean(kept["pixels"]) < np.mean(kept["blocks"])
-
-
-def test_threshold_of_blocks_by_hand():
-    scores = np.array([0.1, 0.2, 0.3, 0.4, 0.9])
-    block = np.array([0, 0, 0, 0, 1])  # weights 1/12 each of the first, 1/3 of the last
-    assert conformal_threshold(scores, block, 0.3, "blocks") == 0.4
-    assert conformal_threshold(scores, block, 0.34, "blocks") == 0.9
-    assert conformal_threshold(scores, block, 0.7, "blocks") == ALL  # two blocks promise 2/3
-    assert conformal_threshold(scores, block, 0.5, "pixels") == 0.3
-    assert conformal_threshold(scores, block, 0.9, "pixels") == ALL
 
 
 def test_draws_are_uniform_and_depend_on_the_place_alone():

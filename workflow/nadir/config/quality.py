@@ -27,6 +27,12 @@ class ConformalConfig(ConfigModel):
     a block never seen, each block counting alike (Dunn et al. 2023); `pixels` takes every pixel
     for an independent witness, and promises too much where there are few blocks.
     """
+    level: Literal["cross_validated", "guaranteed"] = "cross_validated"
+    """What a promise for blocks is worth. `cross_validated`: on average over worlds it is kept, as
+    it would have been on each block of the split with the threshold of the others; `guaranteed`: at
+    least the promise, whatever the blocks are, with one more standing for the block to come (Dunn
+    et al. 2023); with forty blocks sets then hold the truth some two points more often than asked.
+    """
     block: int | None = Field(default=None, ge=8)
     """Side of those blocks in pixels; by default that of the dataset's largest tile. A block of the
     split, which holds several, would be one draw; few validations have enough of those to promise

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from nadir.config.quality import CalibrationConfig
 from nadir.segmentation.calibration import Calibration
-from nadir.segmentation.conformal import ALL, members, thresholds, true_scores
+from nadir.segmentation.conformal import members, true_scores
 from nadir.segmentation.held_out import Sample
 from nadir.segmentation.reliability import fit_temperature, probability_scores, tempered
+from nadir.segmentation.thresholds import ALL, thresholds
 
 log = logging.getLogger(__name__)
 
@@ -35,15 +36,15 @@ def fit_calibration(sample: Sample, cfg: CalibrationConfig, side: int) -> dict[s
         Content of `calibration.json`: `temperatures` (by number of valid dates, from 0),
         `pixels`, scores `before` and `after` (`reliability.probability_scores`), and
         `conformal`: `method`, `coverage`,
-        `exchangeable`, `at_least_one`, `threshold`, `thresholds` (coverage -> threshold),
-        `blocks`, `block` (their side) and `unbounded` (whether there were too few blocks, so
-        that sets hold every class).
+        `exchangeable`, `level`, `at_least_one`, `threshold`, `thresholds` (coverage -> threshold),
+        `blocks`, `block` (their side), `draws` (blocks of the split that they lie in) and
+        `unbounded` (whether there were too few blocks, so that sets hold every class).
     """
     temperatures = fit_temperatures(sample)
     after = tempered(sample.probabilities, np.array(temperatures)[sample.dates])
     conformal = cfg.conformal
     scores = true_scores(after, sample.truth, conformal.method, sample.draws)
-    found = thresholds(scores, sample.block, conformal)
+    found = thresholds(scores, sample.block, sample.draw, conformal)
     threshold = found[f"{conformal.coverage:g}"]
     if threshold >= ALL:
         log.warning(
@@ -63,6 +64,7 @@ def fit_calibration(sample: Sample, cfg: CalibrationConfig, side: int) -> dict[s
             "thresholds": found,
             "blocks": sample.blocks,
             "block": side,
+            "draws": len(np.unique(sample.draw)),
             "unbounded": threshold >= ALL,
         },
     }

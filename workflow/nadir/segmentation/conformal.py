@@ -1,11 +1,8 @@
 """Sets of classes that hold the true one with a promised probability: split conformal prediction.
 
 A score says how strange a class would be at a pixel; a set is all classes whose score is at most
-a threshold, and the threshold is a quantile of the scores of the true classes on ground that was
-held out of the training. The promise holds as far as new ground is exchangeable with that ground.
-Pixels are not: neighbors err together. With `blocks` the exchangeable thing is a block, and the
-promise is for a random pixel of a new block (Dunn, Wasserman and Ramdas 2023, the pooled quantile
-with a block's worth of weight for the block to come).
+a threshold: a quantile of the scores of the true classes on ground that was held out of the
+training (see `nadir.segmentation.thresholds`).
 """
 
 from __future__ import annotations
@@ -13,11 +10,6 @@ from __future__ import annotations
 import numba
 import numpy as np
 from numpy.typing import NDArray
-
-from nadir.config.quality import ConformalConfig
-
-ALL = 2.0
-"""Threshold above every score: each set holds all classes."""
 
 
 def true_scores(
@@ -65,42 +57,6 @@ def members(
     if at_least_one and len(values):
         inside[np.arange(len(values)), values.argmax(axis=1)] = True
     return inside
-
-
-def conformal_threshold(
-    scores: NDArray[np.float64], blocks: NDArray[np.integer], coverage: float, exchangeable: str
-) -> float:
-    """Return the threshold that keeps a promise of coverage on exchangeable ground.
-
-    Args:
-        scores: (n,) of true classes.
-        blocks: (n,) number of each pixel's block.
-        coverage: The promise, in (0, 1).
-        exchangeable: `blocks`: every block weighs alike, and one more stands for the block to
-            come; `pixels`: every pixel does.
-
-    Returns:
-        A score; `ALL` where there are too few blocks to promise anything less than every class.
-    """
-    order = np.argsort(scores, kind="stable")
-    if exchangeable == "pixels":
-        weights = np.full(len(scores), 1.0 / (len(scores) + 1))
-    else:
-        _, inverse, counts = np.unique(blocks, return_inverse=True, return_counts=True)
-        weights = 1.0 / ((len(counts) + 1) * counts[inverse.reshape(-1)])
-    reached = np.cumsum(weights[order]) >= coverage - 1e-12
-    return float(scores[order[np.argmax(reached)]]) if reached.any() else ALL
-
-
-def thresholds(
-    scores: NDArray[np.float64], blocks: NDArray[np.integer], cfg: ConformalConfig
-) -> dict[str, float]:
-    """Return coverage (as text) -> threshold for 0.8, 0.9, 0.95 and the promise itself."""
-    wanted = sorted({0.8, 0.9, 0.95, cfg.coverage})
-    return {
-        f"{share:g}": conformal_threshold(scores, blocks, share, cfg.exchangeable)
-        for share in wanted
-    }
 
 
 @numba.njit(cache=True, nogil=True)

@@ -69,6 +69,11 @@ class Sample:
         """Number of squares."""
         return len(np.unique(self.block))
 
+    @property
+    def draw(self) -> NDArray[np.int64]:
+        """Number of the draw that each pixel belongs to, (n,)."""
+        return self.block if self.drawn is None else self.drawn[self.block]
+
 
 @dataclass(frozen=True)
 class _Touched:
