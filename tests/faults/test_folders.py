@@ -122,6 +122,21 @@ def test_a_store_edited_by_hand(bench: Bench, expected: dict[str, str]) -> None:
     assert verify(bench).returncode == 0
 
 
+def test_a_product_edited_by_hand(bench: Bench, expected: dict[str, str]) -> None:
+    """It is sound in its format, no job has read it, and nobody has sealed the folder."""
+    product = bench.folder / "results/landcover/d/leakage.json"
+    facts = json.loads(product.read_text())
+    product.write_text(json.dumps(facts | {"scenes": ["none"]}))
+    done = verify(bench)
+    findings = [one for one in json.loads(done.stdout)["findings"] if one["state"] == "fault"]
+    assert [(one["path"], one["rule"], one["problem"]) for one in findings] == [
+        ("results/landcover/d/leakage.json", "certify_split", "it was changed after it was made")
+    ]
+    repair(bench, done.stdout)
+    assert whole(bench.folder) == expected
+    assert verify(bench).returncode == 0
+
+
 def test_a_half_copied_folder(bench: Bench, expected: dict[str, str]) -> None:
     """Every third file did not arrive, and the last one came to its half."""
     paths = [bench.folder / "results" / name for name in expected]

@@ -24,6 +24,7 @@ from nadir.provenance.atomic import fault_of_writing, remove_leftovers, write_fa
 from nadir.provenance.compiled import separate_compiled_code
 from nadir.provenance.lease import is_follower, lease_path, sole_writer
 from nadir.provenance.unneeded import unneeded
+from nadir.provenance.written_by import kept_digests
 
 _NOT_VERBS = {
     "__init__",
@@ -114,7 +115,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _sole_writer(options: argparse.Namespace) -> Iterator[None]:
     """Keep every other process from writing the output of a command that has one.
 
-    What a writer that was killed has left half-written beside it, is removed.
+    What a writer that was killed has left half-written beside it, is removed. Digests of what is
+    written are kept.
     """
     out = getattr(options, "out", None)
     if not isinstance(out, Path):
@@ -124,7 +126,8 @@ def _sole_writer(options: argparse.Namespace) -> Iterator[None]:
         if lease_path(out) and not is_follower():
             with write_faults(out):
                 remove_leftovers(out)
-        yield
+        with kept_digests(out):
+            yield
 
 
 def _hide_secrets(record: logging.LogRecord) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nadir.errors import OutputError
+from nadir.provenance.writes import note_write, put_in_place
 
 _WRITE_FAULTS = {
     errno.ENOSPC: ("the disk is full", "Free some space, then run the same command again."),
@@ -177,9 +178,7 @@ def atomic_path(path: str | os.PathLike[str], suffix: str = "") -> Iterator[Path
         with write_faults(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
-            with open(temporary, "rb") as file:
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
+            put_in_place(temporary, path)
     finally:
         remove_path(temporary)
 
@@ -207,6 +206,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def swap_folder(new: Path, path: Path) -> None:
     """Put the folder `new` in the place of `path`; what stood there is removed."""
+    note_write(new, path)
     if path.exists():
         old = temporary_beside(path)
         os.rename(path, old)

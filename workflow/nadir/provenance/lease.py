@@ -90,8 +90,11 @@ def is_follower() -> bool:
 
     That is the first one of a distributed training, or the command that started it.
     """
-    if os.environ.get(STARTED):
-        return True
+    return bool(os.environ.get(STARTED)) or is_later_rank()
+
+
+def is_later_rank() -> bool:
+    """Tell whether this is a process of a distributed training that is not the first."""
     ranks = (os.environ.get(name, "") for name in ("RANK", "SLURM_PROCID"))
     return any(rank.isdigit() and int(rank) > 0 for rank in ranks)
 

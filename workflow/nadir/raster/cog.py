@@ -24,6 +24,7 @@ from nadir.provenance.atomic import (
     write_faults,
     write_text,
 )
+from nadir.provenance.writes import put_in_place
 from nadir.raster.geotiff import GDAL_ERRORS, check_complete, open_raster
 from nadir.raster.grid import Grid
 
@@ -180,9 +181,7 @@ class MapWriter:
             # GDAL puts its own temporary files beside the target: inside the folder that goes.
             rasterio.shutil.copy(str(source), str(target), driver="COG", **options)
             check_complete(str(target))
-        with open(target, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(target, self.path)
+        put_in_place(target, self.path)
 
     def _discard(self) -> None:
         with self._lock:

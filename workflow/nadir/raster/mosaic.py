@@ -25,6 +25,7 @@ from nadir.provenance.atomic import (
     temporary_beside,
     write_faults,
 )
+from nadir.provenance.writes import put_in_place
 from nadir.raster.bandnames import check_band_count, depth_error, name_file_bands
 from nadir.raster.blocks import run_blocks
 from nadir.raster.cog import BLOCK, gdal_write_faults
@@ -256,8 +257,6 @@ def _writing(
                 check_complete(str(plain))
                 rasterio.shutil.copy(str(plain), str(target), driver="COG", **options)
                 check_complete(str(target))
-            with open(target, "rb") as file:
-                os.fsync(file.fileno())
-            os.replace(target, path)
+            put_in_place(target, path)
     finally:
         remove_path(folder)

@@ -19,6 +19,7 @@ from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
 from nadir.provenance.atomic import remove_leftovers, remove_path, temporary_beside, write_faults
+from nadir.provenance.writes import put_in_place
 from nadir.raster.cog import BLOCK, gdal_write_faults
 from nadir.raster.geotiff import check_complete
 from nadir.raster.grid import Grid
@@ -82,9 +83,7 @@ def new_picture(path: str | os.PathLike[str], grid: Grid) -> Iterator[PictureWri
                     yield PictureWriter(dataset)
                 _finish(path, raw, target, room)
         with write_faults(path):
-            with open(target, "rb") as file:
-                os.fsync(file.fileno())
-            os.replace(target, path)
+            put_in_place(target, path)
     finally:
         remove_path(folder)
 

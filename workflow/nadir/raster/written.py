@@ -17,6 +17,7 @@ from nadir.provenance.atomic import (
     temporary_beside,
     write_faults,
 )
+from nadir.provenance.writes import put_in_place
 from nadir.raster.cog import BLOCK, gdal_write_faults
 from nadir.raster.geotiff import check_complete
 from nadir.raster.grid import Grid
@@ -87,8 +88,6 @@ def cog_in_blocks(
                     yield dataset
                 rasterio.shutil.copy(str(plain), str(target), driver="COG", **options)
                 check_complete(str(target))
-            with open(target, "rb") as file:
-                os.fsync(file.fileno())
-            os.replace(target, path)
+            put_in_place(target, path)
     finally:
         remove_path(folder)

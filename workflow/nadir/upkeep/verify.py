@@ -1,9 +1,10 @@
 """A folder of results against all that is known of it.
 
 What is compared, from the strongest to the weakest: stores with the digests of their manifests;
-files with lists of digests that lie beside them, with the seal of the folder, with what Snakemake
-kept of small files that a job has read, with the kept result that they were delivered from; and
-with their own formats. What Snakemake made and what is no longer there is told as well.
+files with lists of digests that lie beside them, with what the job that made them has kept, with
+what Snakemake kept of small files that a job has read, with the seal of the folder, with the kept
+result that they were delivered from; and with their own formats. What Snakemake made and what is
+no longer there is told as well.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tqdm import tqdm
 
 from nadir.errors import InputError
 from nadir.provenance.manifest import ENDING, store_path
+from nadir.provenance.written_by import digests_below
 from nadir.upkeep.kept_results import SLOTS, slot_of
 from nadir.upkeep.listings import digest_by_blocks, listed_by
 from nadir.upkeep.records import Records, read_records
@@ -130,6 +132,7 @@ class _Verification:
         self.sealed: Sealed = read_seal(folder) or {}
         self.verdict = Verdict()
         self.known: dict[str, set[str]] = defaultdict(set)  # name -> digests that it should have
+        self.written = digests_below(folder)
         self.sums: Sealed = {}
         self.weights: list[str] = []
 
@@ -273,6 +276,8 @@ class _Verification:
         # A file that was made again after it was read has every right to be another one.
         if seen is not None and 0 < ended <= seen.ended and seen.sha256 != found:
             return "it was changed after the job that read it", True
+        if name in self.written:
+            return ("" if found in self.written[name] else "it was changed after it was made"), True
         entry = self.sealed.get(name)
         if entry is not None and entry[1] >= ended:
             return ("" if entry[0] == found else "it was changed after it was sealed"), True
