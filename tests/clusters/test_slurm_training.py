@@ -1,4 +1,4 @@
-"""One training on two nodes: the command in a job of SLURM, and the losses of one process."""
+"""One training on two nodes: by the command and by the graph, with the losses of one process."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from bench import REPOSITORY
+from bench import REPOSITORY, Bench
 from cluster_bench import ClusterBench, wait_until
+from raw import BANDS, CLASSES, write_scene
 from slurm_here import Nodes, Slurm
 
 from nadir.learn.history import read_history
@@ -56,10 +57,15 @@ def test_two_nodes_train_as_one_process(
     assert "2 processes train together: srun" in said, said
     assert "delivered" in said, said
     assert nodes == ["n[1-2]"]
-    wanted = read_history(tmp_path / "alone/made/history.parquet")
-    found = read_history(tmp_path / "results/retrieval/history.parquet")
+    compare(tmp_path / "results/retrieval/history.parquet", tmp_path / "alone/made/history.parquet")
+
+
+def compare(found: Path, wanted: Path) -> None:
+    """See that two trainings had the same losses."""
+    histories = read_history(found), read_history(wanted)
     for name in ("train_loss", "validation_loss"):
-        assert found[name].tolist() == pytest.approx(wanted[name].tolist(), rel=TOLERANCE)
+        one, other = (history[name].tolist() for history in histories)
+        assert len(one) > 1 and one == pytest.approx(other, rel=TOLERANCE)
 
 
 @pytest.mark.rules
@@ -83,3 +89,27 @@ def test_the_graph_asks_for_two_nodes(slurm_programs: None, tmp_path: Path) -> N
     assert "n[1-2]" in nodes
     said = (bench.folder / "results/logs/train_retrieval/places.net.log").read_text()
     assert "2 processes train together: srun" in said and "epoch 2/2" in said, said
+
+
+@pytest.mark.rules
+def test_the_graph_trains_land_cover_on_two_nodes_as_in_one_process(
+    slurm_programs: None, tmp_path: Path
+) -> None:
+    scenes = {"a": write_scene(tmp_path / "raw", 0, 300000)}
+    dataset = {"classes": CLASSES, "bands": BANDS, "scenes": scenes, "tiles": {"sizes": [16]}}
+    dataset["split"] = {"method": "blocks", "block": 2}
+    train = {"epochs": 3, "batch_size": 5, "precision": "32", "augment": {"dihedral": "random"}}
+    network = {"datasets": ["d"], "model": {"name": "unet_scratch", "width": 4, "depth": 2}}
+    job = {"datasets": {"d": dataset}, "experiments": {"u": network | {"train": train}}}
+    config = {"landcover": job, "compute": {"device": "cpu"}}
+    history = "results/landcover/d/u/history.parquet"
+    (tmp_path / "alone").mkdir()
+    alone = Bench(tmp_path / "alone", config)
+    alone.snakemake(history)
+    with Slurm(Nodes(count=2)) as cluster:
+        config["compute"]["nodes"] = 2
+        bench = ClusterBench(tmp_path / "spread", config, cluster)
+        bench.snakemake(history)
+    said = (bench.folder / "results/logs/train_model/landcover.d.u.log").read_text()
+    assert "2 processes train together: srun" in said, said
+    compare(bench.folder / history, alone.folder / history)
