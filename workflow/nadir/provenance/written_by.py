@@ -8,15 +8,19 @@ altered that was merely made again.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nadir.errors import OutputError
 from nadir.provenance.atomic import write_json
 from nadir.provenance.lease import is_later_rank, lease_path
 from nadir.provenance.writes import noted_writes
+
+log = logging.getLogger(__name__)
 
 FOLDER = Path(".cache") / "digests"
 """Where they lie in a folder of results."""
@@ -28,11 +32,11 @@ _LARGEST = 64 << 20
 def kept_digests(out: str | os.PathLike[str]) -> Iterator[None]:
     """Keep the digests of all products that are written while the block runs.
 
+    Where they cannot be written, as on a disk that the products have filled to the last byte, a
+    warning says so: the products are whole.
+
     Args:
         out: Main output of the command; of one outside a folder of results nothing is kept.
-
-    Raises:
-        OutputError: When the digests cannot be written.
     """
     lease = lease_path(out)
     if lease is None or is_later_rank():
@@ -45,7 +49,10 @@ def kept_digests(out: str | os.PathLike[str]) -> Iterator[None]:
         yield
     found = {name: digest for name, digest in writes.digests.items() if (root / name).is_file()}
     if found:
-        write_json(record, found)
+        try:
+            write_json(record, found)
+        except OutputError as error:
+            log.warning("digests of what was written are not kept: %s", error)
 
 
 def digests_below(results: Path) -> dict[str, set[str]]:
