@@ -17,11 +17,11 @@ SIDE = 300
 Writer = Callable[[Path], None]
 WRITERS: dict[str, tuple[Writer, tuple[str, ...]]] = {}
 """Name -> the function, and the modules that it imports."""
-KEPT = {"jobs": "out/", "board": "out/events", "overviews": "out/image.tif"}
+KEPT = {"jobs": "out/", "board": "out/events", "overviews": "out/image.tif", "world": "out/"}
 """Writer -> beginning of what may lie there half-written, or before it began."""
 TIMED = ("jobs", "board", "state")
 """Writers whose bytes hold times, or a temporary name: that they begin anew is all that counts."""
-QUICK = {"geopackage": 62, "frames": 29, "blocks": 80, "jobs": 4}
+QUICK = {"geopackage": 68, "frames": 29, "blocks": 80, "jobs": 4}
 """Writers that import little -> pages of a disk on which they fail late."""
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "workflow")]
+sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "tests" / "rules")]
 
 from disk_writers import prepare, write  # noqa: E402
 from struck import command, reported  # noqa: E402

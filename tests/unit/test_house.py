@@ -246,6 +246,16 @@ def test_commands_of_rules_name_what_they_make():
         assert re.search(r'^ +add_out\(|"--out", required=True|dest="out"', source, re.M), verb
 
 
+def test_every_rule_has_a_log_and_is_measured():
+    """Also what it costs is a product; rules without commands of their own cost nothing."""
+    for path in sorted((ROOT / "rules").glob("*.smk")):
+        rules = re.split(r"^(?:rule|checkpoint) (\w+):$", path.read_text(), flags=re.MULTILINE)
+        for name, body in zip(rules[1::2], rules[2::2], strict=True):
+            if re.search(r"^    (shell|run|script):", body, re.MULTILINE):
+                found = set(re.findall(r"^    (log|benchmark):$", body, re.MULTILINE))
+                assert found == {"log", "benchmark"}, f"{path.name}: {name}"
+
+
 def test_no_print_outside_the_command_line():
     for name, path in MODULES.items():
         calls = [

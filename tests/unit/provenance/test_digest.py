@@ -76,6 +76,12 @@ def test_missing_file(tmp_path, cache):
     assert caught.value.file.endswith("none.tif")
 
 
+def test_a_pipe_is_refused_at_once(tmp_path, cache):
+    os.mkfifo(tmp_path / "pipe.tif")
+    with pytest.raises(InputError, match="no plain file"):
+        digest.file_digest(tmp_path / "pipe.tif", cache)
+
+
 def test_json_digest_ignores_order_of_keys_only():
     assert digest.json_digest({"a": 1, "b": [1, 2]}) == digest.json_digest({"b": [1, 2], "a": 1})
     assert digest.json_digest({"lr": 1, "wd": 0}) != digest.json_digest({"lr": 0, "wd": 1})

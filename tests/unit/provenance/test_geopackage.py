@@ -45,3 +45,18 @@ def test_a_read_only_folder_is_said(
         write_geopackage(tmp_path / "x.gpkg", table, "footprints", "Two shapes.")
     assert not any(tmp_path.iterdir())
     assert pyogrio.get_gdal_config_option("OGR_CURRENT_DATE") is None
+
+
+def test_a_file_without_all_of_its_index_is_refused(
+    tmp_path: Path, table: gpd.GeoDataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As GDAL leaves it, without a word, when the disk is full at the end."""
+    write = pyogrio.write_dataframe
+
+    def without(*given, layer_options, **named):
+        write(*given, layer_options={**layer_options, "SPATIAL_INDEX": "NO"}, **named)
+
+    monkeypatch.setattr(pyogrio, "write_dataframe", without)
+    with pytest.raises(OutputError, match="no spatial index"):
+        write_geopackage(tmp_path / "x.gpkg", table, "footprints", "Two shapes.")
+    assert not any(tmp_path.iterdir())

@@ -111,3 +111,9 @@ def test_name_of_a_manifest():
     assert str(store_path("x/cube.manifest.json")) == os.path.join("x", "cube.zarr")
     with pytest.raises(InputError, match="not a manifest's name"):
         store_path("x/cube.json")
+
+
+def test_a_pipe_is_no_manifest(tmp_path):
+    os.mkfifo(tmp_path / "cube.manifest.json")
+    with pytest.raises(InputError, match="no plain file"):
+        read_manifest(tmp_path / "cube.manifest.json")

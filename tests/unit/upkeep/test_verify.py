@@ -14,7 +14,9 @@ import pytest
 
 from nadir.cli.main import main
 from nadir.errors import InputError
+from nadir.provenance.atomic import write_text
 from nadir.provenance.digest import sha
+from nadir.provenance.written_by import kept_digests
 from nadir.upkeep import structures
 from nadir.upkeep.seal import FILE as SEAL
 from nadir.upkeep.structures import Damaged, Unchecked, check_file
@@ -118,6 +120,20 @@ def test_a_seal_finds_what_formats_cannot_tell(results, record):
     assert "changed after it was sealed" in found[f"{JOB}/metrics.json"].problem
     record(f"results/{JOB}/metrics.json", "evaluate", ended=3e9)
     assert set(faults(results)) == {f"{JOB}/photo.jpg"}
+
+
+def test_what_a_job_wrote_is_known_without_a_seal_and_without_records(results, tmp_path):
+    name = f"{JOB}/scores.json"
+    with kept_digests(results / name):
+        write_text(results / name, '{"iou": 0.5}')
+    assert not verify(results).findings
+    (results / name).write_text('{"iou": 0.9}')
+    assert "changed after it was made" in faults(results)[name].problem
+    (results / name).unlink()
+    assert name not in faults(results)  # Snakemake knows nothing of it: it may have been tidied
+    shutil.rmtree(tmp_path / ".snakemake")
+    notes = [one for one in verify(results).findings if not one.fault]
+    assert results / name in [one.path for one in notes if "it is gone" in one.problem]
 
 
 def test_what_is_wrong_is_not_sealed(results):

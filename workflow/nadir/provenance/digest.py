@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nadir.errors import InputError, OutputError
 from nadir.provenance.atomic import write_json
+from nadir.provenance.files import require_plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +53,7 @@ def file_digest(path: str | os.PathLike[str], cache: Path | None = None) -> str:
         cache: Folder of the cache; by default `.snakemake/nadir-digests` of the working folder.
 
     Raises:
-        InputError: When there is no such file.
+        InputError: When there is no such file, or it is a pipe or a device.
     """
     path = Path(path)
     folder = CACHE if cache is None else cache
@@ -62,6 +63,7 @@ def file_digest(path: str | os.PathLike[str], cache: Path | None = None) -> str:
         raise InputError(
             path, "there is no such file", "Check the path in the configuration."
         ) from error
+    require_plain(path)
     signature = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
     entry = folder / sha(os.path.abspath(path).encode())
     try:

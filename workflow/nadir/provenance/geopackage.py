@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import warnings
+from contextlib import closing
+from pathlib import Path
 
 import geopandas as gpd
 import pyogrio
@@ -55,5 +58,26 @@ def write_geopackage(
                     geometry_type="Polygon",
                     layer_options={"DESCRIPTION": description, "IDENTIFIER": layer},
                 )
+                _check_index(
+                    temporary, layer, int((~table.geometry.isna() & ~table.geometry.is_empty).sum())
+                )
         finally:
             pyogrio.set_gdal_config_options({_OPTION: before})
+
+
+def _check_index(path: Path, layer: str, count: int) -> None:
+    """See that all geometries are in the spatial index, which GDAL makes last of all.
+
+    GDAL says nothing when the disk is full by then, and leaves a file without one.
+
+    Raises:
+        DataLayerError: When they are not.
+    """
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as file:
+        name = f"rtree_{layer}_geom".replace('"', '""')
+        try:
+            (found,) = file.execute(f'SELECT count(*) FROM "{name}"').fetchone()
+        except sqlite3.Error as error:
+            raise DataLayerError(f"it has no spatial index: {error}") from error
+    if found != count:
+        raise DataLayerError(f"its spatial index has {found} of {count} geometries")

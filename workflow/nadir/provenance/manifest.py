@@ -25,6 +25,7 @@ from nadir.provenance.atomic import (
     write_faults,
     write_json,
 )
+from nadir.provenance.files import require_plain
 from nadir.provenance.remote import RemoteFolder, check_storage, send_store, storage
 
 ENDING = ".manifest.json"
@@ -138,6 +139,7 @@ def read_manifest(path: str | os.PathLike[str], kind: str | None = None) -> Mani
     """
     path = Path(path)
     remedy = "Delete the manifest, if any, and run snakemake again: it rebuilds the store."
+    require_plain(path)
     try:
         manifest = Manifest(**json.loads(path.read_text()))
         _check_types(manifest)

@@ -293,6 +293,9 @@ class _Verification:
                     self._note(self.folder / name, f"rule {record.rule} was making it")
                 else:
                     self._add(self.folder / name, "it was made, and is gone", self.folder / name)
+        if not self.records.products:  # lost as well: nobody knows which products were temporary
+            for name in sorted(self.written.keys() - there):
+                self._note(self.folder / name, "a job wrote it, and it is gone")
         for name in sorted(self.sealed.keys() - there):
             if self._recorded(name) not in self.records.products:
                 target = None if name.split("/")[0] == SLOTS else self.folder / name
