@@ -14,6 +14,7 @@ from nadir.segmentation.data import TileBatches
 from nadir.segmentation.dataset import tile_counts
 from nadir.segmentation.disturbing import cloud_opacity, mix_samples
 from nadir.segmentation.fitting import training_batches
+from nadir.segmentation.loss_terms import at_edges
 from nadir.segmentation.patches import Scene, Shot, Window
 from nadir.segmentation.sources import ResidentSource, StoredSource
 from nadir.segmentation.turning import turn, turned_inside
@@ -69,9 +70,9 @@ def _epoch(data, kind, epoch, **changes):
     cfg = TrainConfig(
         batch_size=4,
         augment=AUGMENT.model_copy(update=changes),
-        loss=LossConfig(labels="fraction", cloud_weight=0.5),
+        loss=LossConfig(labels="fraction", cloud_weight=0.5, edge_weight=1.0),
     )
-    source = _source(data, kind)
+    source = _source(data, kind, cfg.loss.extras)
     batches = training_batches(source, data, cfg, 3)
     batches.set_epoch(epoch)
     found = list(batches)
@@ -94,7 +95,7 @@ def test_samples_are_a_function_of_seed_and_epoch_wherever_data_live(data, mix):
 @pytest.mark.parametrize("mix", ["none", "cutmix", "classmix"])
 def test_hard_labels_and_shares_stay_together(data, mix):
     inside = 0
-    for _, target, shares, seen in _epoch(data, ResidentSource, 0, mix=mix, rotate=0, scale=1.0):
+    for _, target, shares, seen, _ in _epoch(data, ResidentSource, 0, mix=mix, rotate=0, scale=1.0):
         whole = shares.amax(dim=1) == 1
         assert torch.equal(whole, target >= 0)
         assert torch.equal(shares.argmax(dim=1)[whole], target[whole])
@@ -205,6 +206,22 @@ def test_a_part_of_the_next_sample_is_pasted():
     assert torch.equal(mixed[0, 0] == 1, labels[0] == 1)
     alone = mix_samples([image[:1], target[:1]], [box])
     assert torch.equal(alone[0], image[:1])
+
+
+@pytest.mark.parametrize("side", [None, 20])
+@pytest.mark.parametrize("kind", [ResidentSource, StoredSource])
+def test_seams_of_mixed_samples_are_no_borders(data, kind, side):
+    source = _source(data, kind, extras=("shares", "edges"))
+    box = Mix((0.2, 0.1, 0.7, 0.6), None)
+    windows = [window for window in data.train if window.size == data.train[0].size][:3]
+    raw = list(source.raw(windows))
+    plain = source.prepare(raw, [Shot(window, side=side) for window in windows])
+    mixed = source.prepare(raw, [Shot(window, side=side, mix=box) for window in windows])
+    source.close()
+    assert torch.equal(plain[-1], at_edges(plain[1]))
+    expected = mix_samples([plain[0], plain[1], plain[-1]], [box] * 3)
+    assert torch.equal(mixed[1], expected[1]) and torch.equal(mixed[-1], expected[2])
+    assert not torch.equal(mixed[-1], at_edges(mixed[1])), "there are seams"
 
 
 def test_draws_follow_their_chances():

@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from nadir.config.experiments import LossConfig
-from nadir.segmentation.loss_terms import at_edges, lovasz_loss, shared_overlap_loss, soft_dice_loss
+from nadir.segmentation.loss_terms import (
+    at_edges,
+    boundary_loss,
+    lovasz_loss,
+    shared_overlap_loss,
+    soft_dice_loss,
+)
 from nadir.segmentation.losses import SegmentationLoss, class_weights
 
 WEIGHTS = np.array([0.5, 1.0, 2.0], np.float32)
@@ -112,7 +118,7 @@ def test_pixel_weights_are_as_configured():
     shares = hot * 0.6
     shares[:, 0] += 0.4 * (target >= 0)
     found = _loss(edge_weight=2.0, purity=1.5, cloud_weight=0.25)(
-        logits, target, shares=shares, seen=seen
+        logits, target, shares=shares, seen=seen, edges=at_edges(target)
     )
     pixel = (1 + 2 * at_edges(target)) * shares.amax(1) ** 1.5 * (0.25 + 0.75 * seen)
     w = torch.from_numpy(WEIGHTS)[target.clamp_min(0)] * (target >= 0) * pixel
@@ -120,8 +126,120 @@ def test_pixel_weights_are_as_configured():
     torch.testing.assert_close(found, (w * ce).sum() / w.sum())
 
 
-@pytest.mark.parametrize("name", ["focal", "dice", "jaccard", "lovasz"])
-@pytest.mark.parametrize("labels", ["hard", "fraction"])
+TERMS = [
+    ("cross_entropy", "hard"),
+    ("focal", "hard"),
+    ("dice", "hard"),
+    ("jaccard", "hard"),
+    ("lovasz", "hard"),
+    ("boundary", "hard"),
+    ("cross_entropy", "fraction"),
+    ("focal", "fraction"),
+    ("dice", "fraction"),
+    ("jaccard", "fraction"),
+]
+
+
+@pytest.mark.parametrize(("name", "labels"), TERMS)
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_in_every_term_a_pixel_counts_as_so_many_pixels(name, labels, count):
+    logits, target, hot = _batch(10, classes=2 if name == "boundary" else 3)
+    generator = torch.Generator().manual_seed(11)
+    shares = torch.rand(hot.shape, generator=generator) * hot.sum(1, keepdim=True) / hot.shape[1]
+    distance = torch.randint(-127, 128, target.shape, generator=generator).float()
+    edges = torch.rand(target.shape, generator=generator) < 0.5
+    times = torch.where(edges, count, 1).reshape(-1)
+
+    def rows(part):
+        """All pixels in one row, each as often as it counts."""
+        flat = part.movedim(1, -1) if part.ndim == 4 else part[..., None]
+        repeated = flat.reshape(len(times), -1).repeat_interleave(times, 0).T[None, :, None]
+        return repeated if part.ndim == 4 else repeated[:, 0]
+
+    weights = WEIGHTS[: logits.shape[1]]
+    given = [logits, target, distance, shares]
+    cfg = LossConfig(terms={name: 1.0}, labels=labels, edge_weight=count - 1)
+    found = SegmentationLoss(cfg, weights)(*given, edges=edges)
+    plain = SegmentationLoss(cfg.model_copy(update={"edge_weight": 0.0}), weights)
+    torch.testing.assert_close(found, plain(*[rows(part) for part in given]))
+    if count != 1:
+        assert abs(found - plain(*given)) > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"), [pair for pair in TERMS if pair[0] in ("dice", "jaccard", "lovasz")]
+)
+def test_classes_weigh_in_the_mean_over_classes(name, labels):
+    """The loss is the weighted mean of those of single classes, of the ones that occur."""
+    logits, target, hot = _batch(12)
+    cfg = LossConfig(terms={name: 1.0}, labels=labels)
+
+    def loss(weights):
+        return SegmentationLoss(cfg, np.array(weights, np.float32))(logits, target, shares=hot)
+
+    single = [loss(one) for one in np.eye(3)]
+    assert len({round(float(each), 4) for each in single}) == 3
+    torch.testing.assert_close(loss([1, 1, 1]), sum(single) / 3)
+    torch.testing.assert_close(loss(WEIGHTS), (0.5 * single[0] + single[1] + 2 * single[2]) / 3.5)
+    target, hot = target.masked_fill(target == 2, -1), hot.clone()
+    hot[:, 2] = 0
+    torch.testing.assert_close(loss(WEIGHTS), (0.5 * loss([1, 0, 0]) + loss([0, 1, 0])) / 1.5)
+
+
+def test_pixels_weigh_as_their_class_in_the_boundary_term():
+    logits, target, _ = _batch(13, classes=2)
+    distance = torch.randint(-9, 10, target.shape).float()
+    w = torch.tensor([0.5, 2.0])
+    known = target >= 0
+    wrong = 1 - logits.softmax(1).gather(1, target.clamp_min(0)[:, None])[:, 0][known]
+    by_pixel = w[target[known]]
+    expected = (by_pixel * wrong * distance.abs()[known] / 127).sum() / by_pixel.sum()
+    torch.testing.assert_close(boundary_loss(logits.softmax(1), target, distance, w), expected)
+
+
+def test_weights_of_one_change_no_bit():
+    logits, target, hot = _batch(14, classes=2, side=32)
+    p, even, ones = logits.softmax(1), torch.ones(2), torch.ones(target.shape)
+    distance = torch.randint(-9, 10, target.shape).float()
+    for term, truth in (
+        (soft_dice_loss, (target,)),
+        (lovasz_loss, (target,)),
+        (shared_overlap_loss, (hot,)),
+        (boundary_loss, (target, distance)),
+    ):
+        assert torch.equal(term(p, *truth), term(p, *truth, even, ones))
+
+
+@pytest.mark.parametrize(
+    ("given", "remedy"),
+    [
+        ({"smoothing": 0.1}, "smoothing: 0"),
+        ({"border_weight": 1.0}, "border_weight: 0"),
+        ({"labels": "fraction", "terms": {"lovasz": 1.0}}, "labels: hard"),
+    ],
+)
+def test_what_acts_in_no_term_is_refused(given, remedy):
+    terms = given.pop("terms", {"dice": 1.0, "lovasz": 0.5})
+    with pytest.raises(ValueError, match=f"acts in no term.*lovasz.*cross_entropy.*{remedy}"):
+        LossConfig(terms=terms, **given)
+    LossConfig(terms={**terms, "focal": 0.1}, **given)
+
+
+@pytest.mark.parametrize("edges", [True, False])
+def test_pixels_that_all_weigh_nothing_give_no_nan(edges):
+    logits, target, _ = _batch(15, classes=2)
+    logits.requires_grad_()
+    terms = dict.fromkeys(("cross_entropy", "focal", "dice", "jaccard", "lovasz", "boundary"), 1.0)
+    loss = SegmentationLoss(LossConfig(terms=terms, edge_weight=-1), np.ones(2, np.float32))
+    left_out = torch.full(target.shape, edges)
+    found = loss(logits, target, torch.ones(target.shape), edges=left_out)
+    found.backward()
+    assert (found == 0) == edges and logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"), [pair for pair in TERMS if pair[0] not in ("cross_entropy", "boundary")]
+)
 def test_no_term_gives_nan_without_labels_and_all_have_gradients(name, labels):
     logits, target, hot = _batch(9)
     loss = _loss(terms={name: 1.0}, labels=labels)

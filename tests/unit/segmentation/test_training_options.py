@@ -63,6 +63,7 @@ CFG = TrainConfig(
         labels="fraction",
         smoothing=0.05,
         cloud_weight=0.5,
+        edge_weight=0.5,
     ),
     swa=0.4,
     clip=0.5,

@@ -11,12 +11,20 @@ from nadir.config.base import ConfigModel
 LossTerm = Literal["cross_entropy", "focal", "dice", "jaccard", "lovasz", "boundary"]
 
 
-Extra = Literal["distance", "shares", "seen"]
-"""What a loss may look at: distance to outlines, shares of classes, share of dates seen."""
+Extra = Literal["distance", "shares", "seen", "edges"]
+"""What a loss may look at: distance to outlines, shares of classes, share of dates seen, pixels
+with a neighbor of another class.
+"""
 
 
 class LossConfig(ConfigModel):
-    """What is minimized: a weighted sum of terms; pixels without a label never count."""
+    """What is minimized: a weighted sum of terms; pixels without a label never count.
+
+    `edge_weight`, `purity` and `cloud_weight` act in every term: a pixel that weighs 2 counts as
+    two such pixels. `class_weights` act in every term as well. `border_weight` and `smoothing` act
+    in `cross_entropy` and `focal`, `labels: fraction` there and in `dice` and `jaccard`; where
+    `terms` has none of those, they are errors.
+    """
 
     name: Literal["cross_entropy"] = "cross_entropy"
     """The term that is there where `terms` says nothing else."""
@@ -31,25 +39,30 @@ class LossConfig(ConfigModel):
     """
     labels: Literal["hard", "fraction"] = "hard"
     """What is learned from: one class a pixel, or the shares of all classes in it, as the fine mask
-    gives them.
+    gives them. `lovasz` and `boundary` know hard labels alone.
     """
     smoothing: float = Field(default=0.0, ge=0, lt=1)
-    """Label smoothing: share of each label that is spread over all classes."""
+    """Label smoothing, in `cross_entropy` and `focal`: share of each label that is spread over all
+    classes.
+    """
     focal_gamma: float = Field(default=2.0, ge=0)
     """Exponent of `focal`."""
     edge_weight: float = Field(default=0.0, ge=-1)
-    """What pixels with a neighbor of another class count more: a factor of 1 + this; -1 leaves them
-    out.
+    """What pixels with a neighbor of another class count more, in every term: a factor of 1 + this;
+    -1 leaves them out. Seams of mixed samples (`augment.mix`) are no such neighborhood.
     """
     purity: float = Field(default=0.0, ge=0)
-    """Pixels count as the share of their largest class in them to the power of this."""
+    """Pixels count, in every term, as the share of their largest class in them to the power of
+    this.
+    """
     cloud_weight: float = Field(default=1.0, ge=0, le=1)
-    """What a pixel counts that is seen on hardly any date; in between in proportion to the dates on
-    which it is seen.
+    """What a pixel counts, in every term, that is seen on hardly any date; in between in proportion
+    to the dates on which it is seen.
     """
     border_weight: float = Field(default=0.0, ge=0)
-    """What pixels at a border of the last class count more in cross-entropy (Ronneberger et al.
-    2015): a factor of 1 + this at the border, falling off as a Gaussian of `border_width`.
+    """What pixels at a border of the last class count more in `cross_entropy` and `focal`
+    (Ronneberger et al. 2015), and in no other term: a factor of 1 + this at the border, falling off
+    as a Gaussian of `border_width`.
     """
     border_width: float = Field(default=5.0, gt=0)
     """Width of that Gaussian, in pixels of the imagery."""
@@ -58,7 +71,9 @@ class LossConfig(ConfigModel):
     ] = "inverse_frequency"
     """Weight of each class: `inverse_frequency` is N/(K*n), `inverse_root` is 1/sqrt(n) scaled to
     mean 1, `ins` is 1/n scaled to mean 1 (inverse number of samples), `effective_number` is
-    (1-beta)/(1-beta^n) scaled to mean 1 (Cui et al. 2019).
+    (1-beta)/(1-beta^n) scaled to mean 1 (Cui et al. 2019). In `cross_entropy`, `focal` and
+    `boundary`, means over pixels, each pixel weighs as its class; in `dice`, `jaccard` and
+    `lovasz`, means over classes, each class does.
     """
     beta: float = Field(default=0.99999, ge=0, lt=1)
     """For `effective_number`: the nearer to 1, the nearer to `ins`."""
@@ -66,6 +81,23 @@ class LossConfig(ConfigModel):
     """Class name -> weight, for `manual` (1 where not given)."""
     max_weight: float = Field(default=10.0, gt=0)
     """Largest class weight, so that one rare class cannot drown the rest."""
+
+    @model_validator(mode="after")
+    def _nothing_that_acts_in_no_term(self) -> Self:
+        pixelwise = ("cross_entropy", "focal")
+        asked = (
+            ("smoothing", self.smoothing > 0, pixelwise, "0"),
+            ("border_weight", self.border_weight > 0, pixelwise, "0"),
+            ("labels: fraction", self.labels == "fraction", (*pixelwise, "dice", "jaccard"), ""),
+        )
+        for key, wanted, takers, off in asked:
+            if wanted and not self.terms.keys() & set(takers):
+                instead = f"set {key}: {off}" if off else "set labels: hard"
+                raise ValueError(
+                    f"{key} acts in no term of this loss (terms: {', '.join(self.terms)}); add one "
+                    f"of {', '.join(takers)} to terms, or {instead}"
+                )
+        return self
 
     @property
     def uses_outlines(self) -> bool:
@@ -84,6 +116,7 @@ class LossConfig(ConfigModel):
             "distance": self.uses_outlines,
             "shares": self.uses_shares,
             "seen": self.cloud_weight < 1,
+            "edges": self.edge_weight != 0,
         }
         return tuple(name for name, wanted in asked.items() if wanted)
 

@@ -1,7 +1,9 @@
 """The terms of a loss, each a function of probabilities and truth.
 
 Truth is hard (one class a pixel) or soft (the share of each class in it). On hard truth both forms
-of a term agree.
+of a term agree. Weights mean the same in all of them: a pixel that weighs n counts as n such pixels
+would, one that weighs 0 is left out. Classes weigh in the mean over pixels by the class of each, in
+the mean over classes by themselves.
 """
 
 from __future__ import annotations
@@ -48,7 +50,12 @@ def weighted_cross_entropy(
     return (each * by_pixel).sum(), (counts * by_pixel).sum()
 
 
-def soft_dice_loss(shares: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def soft_dice_loss(
+    shares: torch.Tensor,
+    target: torch.Tensor,
+    weights: torch.Tensor | None = None,
+    pixels: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Return one minus the soft Dice coefficient of a batch, mean over the classes that occur.
 
     V-Net (Milletari, Navab and Ahmadi 2016), without squares: 2 sum(p t) / (sum p + sum t) over all
@@ -57,20 +64,42 @@ def soft_dice_loss(shares: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     Args:
         shares: float (B, K, H, W), probabilities.
         target: int64 (B, H, W), -1 ignored.
+        weights: (K,) weight of each class in the mean over classes; None for 1.
+        pixels: (B, H, W) weight of each pixel; None for 1.
     """
-    known = target != IGNORED
-    truth = functional.one_hot(target.clamp_min(0), shares.shape[1]).movedim(-1, 1)
-    truth = truth * known[:, None]
+    counts = _counts(shares, target, pixels)[:, None]
+    truth = functional.one_hot(target.clamp_min(0), shares.shape[1]).movedim(-1, 1) * counts
     axes = (0, 2, 3)
-    there = truth.sum(axes).to(shares.dtype)
+    there = truth.sum(axes)
     both = (shares * truth).sum(axes)
-    sizes = (shares * known[:, None]).sum(axes) + there
-    losses = (1 - 2 * both / sizes.clamp_min(TINY)) * (there > 0)
-    return losses.sum() / (there > 0).sum().clamp_min(1)
+    sizes = (shares * counts).sum(axes) + there
+    return _mean_of_classes(1 - 2 * both / sizes.clamp_min(TINY), there, weights)
+
+
+def _counts(
+    shares: torch.Tensor, target: torch.Tensor, pixels: torch.Tensor | None
+) -> torch.Tensor:
+    """Return what each pixel counts, (B, H, W) of the type of `shares`: 0 without a label."""
+    known = (target != IGNORED).to(shares.dtype)
+    return known if pixels is None else known * pixels
+
+
+def _mean_of_classes(
+    losses: torch.Tensor, there: torch.Tensor, weights: torch.Tensor | None
+) -> torch.Tensor:
+    """Return the weighted mean of (K,) over the classes with `there` above 0; 0 without any."""
+    counts = (there > 0).to(losses.dtype)
+    if weights is not None:
+        counts = counts * weights
+    return (losses * counts).sum() / counts.sum().clamp_min(TINY)
 
 
 def boundary_loss(
-    shares: torch.Tensor, target: torch.Tensor, distance: torch.Tensor
+    shares: torch.Tensor,
+    target: torch.Tensor,
+    distance: torch.Tensor,
+    weights: torch.Tensor | None = None,
+    pixels: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return how much probability lies on the wrong side of the outlines, weighted by distance.
 
@@ -82,12 +111,16 @@ def boundary_loss(
         shares: float (B, 2, H, W), probabilities.
         target: int64 (B, H, W), -1 ignored.
         distance: float (B, H, W) in pixels, positive inside of the last class.
+        weights: (K,) weight of the pixels of each class; None for 1.
+        pixels: (B, H, W) weight of each pixel; None for 1.
     """
-    known = target != IGNORED
+    counts = _counts(shares, target, pixels)
+    if weights is not None:
+        counts = counts * weights[target.clamp_min(0)]
     last = shares.shape[1] - 1
     wrong = torch.where(target == last, 1 - shares[:, last], shares[:, last])
-    total = (wrong * distance.abs() / _FARTHEST * known).sum()
-    return total / known.sum().clamp_min(1)
+    total = (wrong * distance.abs() / _FARTHEST * counts).sum()
+    return total / counts.sum().clamp_min(TINY)
 
 
 def shared_cross_entropy(
@@ -123,7 +156,12 @@ def shared_cross_entropy(
 
 
 def shared_overlap_loss(
-    shares: torch.Tensor, truth: torch.Tensor, *, union: bool = False
+    shares: torch.Tensor,
+    truth: torch.Tensor,
+    weights: torch.Tensor | None = None,
+    pixels: torch.Tensor | None = None,
+    *,
+    union: bool = False,
 ) -> torch.Tensor:
     """Return one minus the Dice coefficient (or the IoU) of a batch for soft truth.
 
@@ -135,45 +173,60 @@ def shared_overlap_loss(
     Args:
         shares: float (B, K, H, W), probabilities.
         truth: As for `shared_cross_entropy`.
+        weights: (K,) weight of each class in the mean over classes; None for 1.
+        pixels: (B, H, W) weight of each pixel; None for 1.
         union: Whether the IoU is asked for.
     """
+    if pixels is not None:
+        truth = truth * pixels[:, None]  # and with it what is shown there
     shown = shares * truth.sum(dim=1, keepdim=True)
     axes = (0, 2, 3)
     there = truth.sum(axes)
     sizes = shown.sum(axes) + there
     apart = (shown - truth).abs().sum(axes)
     whole = sizes + apart if union else sizes
-    losses = (1 - (sizes - apart) / whole.clamp_min(TINY)) * (there > 0)
-    return losses.sum() / (there > 0).sum().clamp_min(1)
+    losses = 1 - (sizes - apart) / whole.clamp_min(TINY)
+    return _mean_of_classes(losses, there, weights)
 
 
-def lovasz_loss(shares: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def lovasz_loss(
+    shares: torch.Tensor,
+    target: torch.Tensor,
+    weights: torch.Tensor | None = None,
+    pixels: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Return the Lovasz-softmax loss of a batch, mean over the classes that occur.
 
     Berman, Triki and Blaschko 2018: for each class, errors in descending order, each weighted by
-    what it adds to one minus the IoU.
+    what it adds to one minus the IoU. Pixels that weigh more than others add more to both areas of
+    the IoU, which stays submodular: it is that of as many pixels as they count for.
 
     Args:
         shares: float (B, K, H, W), probabilities.
         target: int64 (B, H, W), -1 ignored.
+        weights: (K,) weight of each class in the mean over classes; None for 1.
+        pixels: (B, H, W) weight of each pixel; None for 1.
     """
     known = (target != IGNORED).reshape(-1)
+    counts = _counts(shares, target, pixels).reshape(-1)
     total, classes = shares.new_zeros(()), shares.new_zeros(())
     for number in range(shares.shape[1]):
         truth = (target == number).reshape(-1).to(shares.dtype)
         # Pixels without a label have no error: they come last, and weigh nothing.
         errors = (truth - shares[:, number].reshape(-1)).abs() * known
         errors, order = torch.sort(errors, descending=True, stable=True)
-        ordered = truth[order]
-        size = ordered.sum()
-        inside = size - ordered.cumsum(0)
-        outside = size + (1 - ordered).cumsum(0)
-        lost = 1 - inside / outside
+        ordered, areas = truth[order], counts[order]
+        size = (ordered * areas).sum()
+        inside = size - (ordered * areas).cumsum(0)
+        outside = size + ((1 - ordered) * areas).cumsum(0)
+        lost = 1 - inside / outside.clamp_min(TINY)
         step = torch.cat([lost[:1], lost[1:] - lost[:-1]])
         there = (size > 0).to(shares.dtype)
+        if weights is not None:
+            there = there * weights[number]
         total = total + there * (errors * step).sum()
         classes = classes + there
-    return total / classes.clamp_min(1)
+    return total / classes.clamp_min(TINY)
 
 
 def at_edges(target: torch.Tensor) -> torch.Tensor:

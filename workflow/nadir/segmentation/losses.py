@@ -13,7 +13,6 @@ from nadir.config.training import LossConfig
 from nadir.segmentation.loss_terms import (
     IGNORED,
     TINY,
-    at_edges,
     boundary_loss,
     lovasz_loss,
     shared_cross_entropy,
@@ -26,6 +25,7 @@ _NEEDED = {
     "distance": "the distance to the outlines",
     "shares": "the shares of the classes",
     "seen": "the share of dates on which pixels are seen",
+    "edges": "which pixels have a neighbor of another class",
 }
 
 
@@ -100,9 +100,10 @@ class SegmentationLoss(nn.Module):
         distance: torch.Tensor | None = None,
         shares: torch.Tensor | None = None,
         seen: torch.Tensor | None = None,
+        edges: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return the scalar loss; arguments as for `sums`."""
-        total, weight = self.sums(logits, target, distance, shares, seen)
+        total, weight = self.sums(logits, target, distance, shares, seen, edges)
         return total / weight.clamp_min(TINY)
 
     def sums(
@@ -112,6 +113,7 @@ class SegmentationLoss(nn.Module):
         distance: torch.Tensor | None = None,
         shares: torch.Tensor | None = None,
         seen: torch.Tensor | None = None,
+        edges: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return numerator and denominator of the loss, so that batches can be added up.
 
@@ -126,16 +128,19 @@ class SegmentationLoss(nn.Module):
                 where `cfg.uses_shares`.
             seen: float (B, H, W) share of the dates on which the pixel is seen; needed where
                 `cfg.cloud_weight` is below 1.
+            edges: bool (B, H, W), whether the pixel has a neighbor of another class; needed where
+                `cfg.edge_weight` is not 0.
 
         Raises:
             ValueError: When something that is needed is not given.
         """
-        given = {"distance": distance, "shares": shares, "seen": seen}
+        given = {"distance": distance, "shares": shares, "seen": seen, "edges": edges}
         for name in self.cfg.extras:
             if given[name] is None:
                 raise ValueError(f"this loss needs {_NEEDED[name]}")
         terms = self.cfg.terms
-        pixels = self._pixel_weights(target, distance, shares, seen)
+        everywhere = self._pixel_weights(shares, seen, edges)
+        pixels = self._with_borders(everywhere, distance)
         truth = self._truth(target, shares, logits.shape[1])
         if truth is None:
             total, weight = weighted_cross_entropy(logits, target, self.weights, pixels)
@@ -150,7 +155,8 @@ class SegmentationLoss(nn.Module):
                 logits, smooth, self.weights, pixels, self.cfg.focal_gamma
             )
             mean = mean + terms["focal"] * focal / weight.clamp_min(TINY)
-        mean = mean + self._overlaps(logits.float().softmax(dim=1), target, truth, distance)
+        probabilities = logits.float().softmax(dim=1)
+        mean = mean + self._overlaps(probabilities, target, truth, distance, everywhere)
         return mean * weight, weight
 
     def _overlaps(
@@ -159,22 +165,25 @@ class SegmentationLoss(nn.Module):
         target: torch.Tensor,
         truth: torch.Tensor | None,
         distance: torch.Tensor | None,
+        pixels: torch.Tensor | None,
     ) -> torch.Tensor:
         """Return the weighted sum of the terms that compare regions."""
-        terms = self.cfg.terms
+        terms, weights = self.cfg.terms, self.weights
         mean = shares.new_zeros(())
         if "dice" in terms:
             if self.cfg.labels == "fraction" and truth is not None:
-                dice = shared_overlap_loss(shares, truth)
+                dice = shared_overlap_loss(shares, truth, weights, pixels)
             else:
-                dice = soft_dice_loss(shares, target)
+                dice = soft_dice_loss(shares, target, weights, pixels)
             mean = mean + terms["dice"] * dice
         if "jaccard" in terms and truth is not None:
-            mean = mean + terms["jaccard"] * shared_overlap_loss(shares, truth, union=True)
+            jaccard = shared_overlap_loss(shares, truth, weights, pixels, union=True)
+            mean = mean + terms["jaccard"] * jaccard
         if "lovasz" in terms:
-            mean = mean + terms["lovasz"] * lovasz_loss(shares, target)
+            mean = mean + terms["lovasz"] * lovasz_loss(shares, target, weights, pixels)
         if "boundary" in terms and distance is not None:
-            mean = mean + terms["boundary"] * boundary_loss(shares, target, distance)
+            boundary = boundary_loss(shares, target, distance, weights, pixels)
+            mean = mean + terms["boundary"] * boundary
         return mean
 
     def _truth(
@@ -198,21 +207,28 @@ class SegmentationLoss(nn.Module):
 
     def _pixel_weights(
         self,
-        target: torch.Tensor,
-        distance: torch.Tensor | None,
         shares: torch.Tensor | None,
         seen: torch.Tensor | None,
+        edges: torch.Tensor | None,
     ) -> torch.Tensor | None:
-        """Return the weight of each pixel, float (B, H, W); None where all weigh 1."""
+        """Return what each pixel weighs in every term, float (B, H, W); None where all weigh 1."""
         cfg = self.cfg
         factors = []
-        if cfg.border_weight and distance is not None:
-            away = (distance.abs() - 0.5).clamp_min(0) / cfg.border_width
-            factors.append(1 + cfg.border_weight * torch.exp(-0.5 * away.square()))
-        if cfg.edge_weight:
-            factors.append(1 + cfg.edge_weight * at_edges(target).float())
+        if cfg.edge_weight and edges is not None:
+            factors.append(1 + cfg.edge_weight * edges.float())
         if cfg.purity and shares is not None:
             factors.append(shares.amax(dim=1) ** cfg.purity)
         if cfg.cloud_weight < 1 and seen is not None:
             factors.append(cfg.cloud_weight + (1 - cfg.cloud_weight) * seen)
         return torch.stack(factors).prod(dim=0) if factors else None
+
+    def _with_borders(
+        self, pixels: torch.Tensor | None, distance: torch.Tensor | None
+    ) -> torch.Tensor | None:
+        """Return what each pixel weighs in cross-entropy and focal: more at borders, if asked."""
+        cfg = self.cfg
+        if not cfg.border_weight or distance is None:
+            return pixels
+        away = (distance.abs() - 0.5).clamp_min(0) / cfg.border_width
+        bordered = 1 + cfg.border_weight * torch.exp(-0.5 * away.square())
+        return bordered if pixels is None else bordered * pixels

@@ -19,6 +19,7 @@ import torch
 from nadir.config.training import Extra
 from nadir.learn.allocator import keep_freed_memory
 from nadir.segmentation.disturbing import disturb, mix_samples
+from nadir.segmentation.loss_terms import at_edges
 from nadir.segmentation.normalize import Statistics, gain_and_bias
 from nadir.segmentation.outlines import LabelOutlines
 from nadir.segmentation.patches import OutlinesLike, Scene, Shot, Window, affine_of
@@ -54,7 +55,7 @@ class Source(ABC):
         statistics: Of the training tiles.
         device: Where batches are computed.
         outlines: Id of the class whose outlines are asked for; None for no outlines.
-        extras: What else batches hold: `shares`, `seen`; `distance` goes with `outlines`.
+        extras: What else batches hold: `shares`, `seen`, `edges`; `distance` goes with `outlines`.
     """
 
     name: str
@@ -111,7 +112,8 @@ class Source(ABC):
             id - 1, and -1 (ignored) where there is no label or the ground is seen on no date. Then,
             where they are asked for: float32 (B, h, w) distance in pixels of the ground; float32
             (B, K, h, w) share of each class, 0 where the ground is not seen; float32 (B, h, w)
-            share of the dates on which it is.
+            share of the dates on which it is; bool (B, h, w) whether a neighbor is of another
+            class, on the ground itself: seams of mixed samples are no borders.
         """
         alike = len({(shot.window.size, shot.side, shot.angle) for shot in group}) == 1
         if alike and not group[0].angle:
@@ -121,6 +123,8 @@ class Source(ABC):
                 self._develop([patch], [shot]) for patch, shot in zip(patches, group, strict=True)
             ]
             shown = tuple(torch.cat(parts) for parts in zip(*singles, strict=True))
+        if "edges" in self.extras:
+            shown = (*shown, at_edges(shown[1]))
         return tuple(mix_samples(shown, [shot.mix for shot in group]))
 
     def _develop(self, patches: Sequence[Raw], group: Sequence[Shot]) -> Prepared:
