@@ -226,6 +226,24 @@ def test_what_is_repaired_is_fetched(server, tmp_path):
     assert all(entry["checked"] for entry in files)
 
 
+@pytest.mark.parametrize("verify", [True, False])
+def test_files_without_a_checksum_are_named_once_an_image(server, tmp_path, caplog, verify):
+    server.add_image("a", "2018-04-09", clouds=CLOUD)
+    for key in ("nir", "scl"):
+        del server.items[0]["assets"][key]["file:checksum"]
+    server.add_image("b", "2018-04-19", cloud=20.0)
+    assert fetch(tmp_path, settings(server.publish(), verify=verify)) == 0
+    told = [entry.getMessage() for entry in caplog.records if "compared" in entry.getMessage()]
+    images = json.loads((tmp_path / "april.record.json").read_text())["images"]
+    found = {image["id"]: image["unchecked"] for image in images}
+    assert sorted(found["a"]) == (["B08", "SCL"] if verify else [*sorted(BANDS), "SCL"])
+    if verify:
+        assert len(told) == 1 and told[0].startswith("a: `verify` is on, but B08, SCL could not")
+        assert found["b"] == []
+    else:
+        assert not told
+
+
 @pytest.mark.parametrize(
     ("date", "more", "problem"),
     [

@@ -82,10 +82,11 @@ class Fault:
 
     Attributes:
         kind: "busy" (HTTP `code`), "cut" (half of the body), "stall" (`seconds` of silence before
-            the body), "trickle" (`seconds` between pieces), "whole" (knows no ranges), "replace"
-            (another content from then on).
+            the body), "freeze" (half of the body, then `seconds` of silence), "trickle" (`seconds`
+            between pieces), "whole" (knows no ranges), "replace" (another content from then on).
         times: How often; each request counts.
         after: Requests that go well before.
+        retry_after: What a busy server says of when to ask again, if anything.
     """
 
     kind: str
@@ -94,6 +95,7 @@ class Fault:
     code: int = 503
     seconds: float = 0.0
     content: bytes = b""
+    retry_after: str = ""
 
 
 @dataclass
@@ -288,7 +290,7 @@ def served() -> Iterator[Server]:
             fault = state.fault(path)
             kind = fault.kind if fault else ""
             if kind == "busy":
-                self._refuse(fault.code)
+                self._refuse(fault.code, fault.retry_after)
                 return
             if content is None:
                 self._refuse(404)
@@ -319,17 +321,21 @@ def served() -> Iterator[Server]:
             if kind == "cut":
                 content, self.close_connection = content[: len(content) // 2], True
             step = 4096 if kind == "trickle" else max(len(content), 1)
+            if kind == "freeze":
+                step = len(content) // 2 + 1
             try:
                 for place in range(0, len(content), step):
                     self.wfile.write(content[place : place + step])
                     state.sent[path] = state.sent.get(path, 0) + len(content[place : place + step])
-                    if kind == "trickle":
+                    if kind in ("trickle", "freeze"):
                         time.sleep(fault.seconds)
             except OSError:
                 self.close_connection = True
 
-        def _refuse(self, code: int) -> None:
+        def _refuse(self, code: int, retry_after: str = "") -> None:
             self.send_response(code)
+            if retry_after:
+                self.send_header("Retry-After", retry_after)
             self.send_header("Content-Length", "0")
             self.end_headers()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import date
 
 import pytest
@@ -61,6 +62,41 @@ def test_a_busy_catalogue_is_asked_again(filled, kind, path):
     filled.faults[path] = Fault("busy", times=99)
     with pytest.raises(InputError, match="does not answer"):
         search(url, NAME, AREA, DAYS, attempts=2, pause=0.01)
+
+
+PAGES = [("publish", "/items/early.json", 0), ("publish_api", "/search", 1)]  # its second page
+
+
+@pytest.mark.parametrize(("kind", "path", "after"), PAGES)
+@pytest.mark.parametrize("fault", ["cut", "freeze", "stall"])
+def test_a_torn_answer_of_a_catalogue_is_asked_for_anew(filled, kind, path, after, fault):
+    url = getattr(filled, kind)()
+    filled.faults[path] = Fault(fault, after=after, seconds=60)
+    started = time.monotonic()
+    found = search(url, NAME, AREA, DAYS, attempts=4, pause=0.01, timeout=0.5)
+    assert ids(found) == ["early", "late"] and filled.faults[path].times == 0
+    assert time.monotonic() - started < 40, "silence is not waited for"
+
+
+@pytest.mark.parametrize(("kind", "path", "after"), PAGES)
+@pytest.mark.parametrize("fault", ["cut", "freeze", "stall"])
+def test_a_catalogue_that_never_answers_whole_is_told(filled, kind, path, after, fault):
+    """And a list that lacks a page is never taken for the whole one."""
+    url = getattr(filled, kind)()
+    filled.faults[path] = Fault(fault, times=99, after=after, seconds=60)
+    with pytest.raises(InputError, match=r"does not answer|no STAC catalogue"):
+        search(url, NAME, AREA, DAYS, attempts=2, pause=0.01, timeout=0.4)
+    assert filled.faults[path].times == 97
+
+
+@pytest.mark.parametrize("text", ["7200", "Fri, 01 Jan 2100 00:00:00 GMT", "soon"])
+def test_a_busy_catalogue_is_waited_for_no_longer_than_a_file(filled, monkeypatch, text):
+    pauses = []
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", pauses.append)
+    url = filled.publish_api()
+    filled.faults["/search"] = Fault("busy", retry_after=text)
+    assert ids(search(url, NAME, AREA, DAYS, attempts=2, pause=0.01)) == ["early", "late"]
+    assert [pause for pause in pauses if pause > 1] == ([] if text == "soon" else [60])
 
 
 def test_what_is_no_catalogue(filled):

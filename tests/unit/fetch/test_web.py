@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import numpy as np
 import pytest
 from stac_server import Fault, Server
 
 from nadir.errors import InputError
-from nadir.fetch.web import Changed, Facts, Web, shown
+from nadir.fetch import web
+from nadir.fetch.web import Changed, Facts, Web, pause_asked_for, shown
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 WEB = Web(attempts=3, pause=0.01, timeout=0.4)
@@ -37,6 +40,30 @@ def test_ranges_are_read_as_they_are(address):
 def test_a_busy_server_is_asked_again(server, address, code):
     server.faults["/a.bin"] = Fault("busy", times=2, after=1, code=code)
     assert read(address, 10, 20) == CONTENT[10:20]
+
+
+def in_seconds(seconds: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+def test_a_server_is_asked_again_when_it_says(server, address, monkeypatch):
+    """As seconds and as a date, of which none is later than the longest pause."""
+    pauses = []
+    monkeypatch.setattr(web.time, "sleep", pauses.append)
+    for text in ("7", in_seconds(9), in_seconds(7200), "7200", in_seconds(-50), "soon"):
+        server.faults["/a.bin"] = Fault("busy", retry_after=text)
+        WEB.facts(address)
+    assert pauses[0] == 7 and 7 < pauses[1] <= 9
+    assert pauses[2:] == [60, 60, 0.01, 0.01]
+
+
+def test_what_retry_after_asks_for():
+    assert 119 < pause_asked_for(in_seconds(120.5)) <= 120.5
+    local = datetime.now(UTC).astimezone() + timedelta(seconds=60)
+    assert 58 < pause_asked_for(local.strftime("%a, %d %b %Y %H:%M:%S %z")) <= 60
+    for text in ("", " ", "-5", "²", "Mon, 99 Foo 2026", "1.5", "Thu, 01 Jan 1970 00:00:00 GMT"):
+        assert pause_asked_for(text) == 0
+    assert pause_asked_for(" 12 ") == 12
 
 
 def test_a_server_that_stays_busy_is_given_up(server, address):

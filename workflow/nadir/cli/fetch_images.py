@@ -37,7 +37,8 @@ def run(options: argparse.Namespace) -> None:
     grid = area_grid(fetch.area, fetch.crs, fetch.resolution)
     with parts_beside(options.out) as folder:
         files = Files(folder, web_of(options), fetch.verify)
-        images = [image_of(item, image_assets(item, bands), bands, files) for item in items]
+        assets = {item["id"]: image_assets(item, bands) for item in items}
+        images = [image_of(item, assets[item["id"]], bands, files) for item in items]
         counts = write_clearest(
             images,
             bands,
@@ -60,6 +61,7 @@ def run(options: argparse.Namespace) -> None:
                         "id": item["id"],
                         "baseline": baseline_of(item),
                         "pixels": counts[item["id"]],
+                        "unchecked": files.unchecked(item["id"], assets[item["id"]]),
                     }
                     for item in items
                 ],

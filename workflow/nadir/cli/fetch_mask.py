@@ -49,9 +49,8 @@ def _assets(mask: MaskFetch, area: Area, options: argparse.Namespace) -> list[As
     if mask.url:
         return [Asset(mask.url)]
     assert mask.catalog is not None
-    items = search(
-        mask.catalog.url, mask.catalog.collection, area, None, options.attempts, options.pause
-    )
+    catalog, patience = mask.catalog, (options.attempts, options.pause, options.timeout)
+    items = search(catalog.url, catalog.collection, area, None, *patience)
     if not items:
         raise InputError(
             shown(mask.catalog.url), "it has no labels of this area", "Check area and collection."

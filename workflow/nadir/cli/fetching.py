@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from nadir.raster.assets import SCL, Asset
 from nadir.raster.clearest import ClearImage
 from nadir.raster.grid import Grid
 from nadir.raster.windowed import WindowedRaster
+
+log = logging.getLogger(__name__)
 
 
 def add_patience(parser: argparse.ArgumentParser) -> None:
@@ -98,6 +101,25 @@ class Files:
         """Close every file."""
         for raster in self._open.values():
             raster.close()
+
+    def unchecked(self, name: str, assets: Mapping[str, Asset]) -> list[str]:
+        """Return which assets of an image were read and compared with no checksum.
+
+        Where files are to be checked, a warning names the image and these assets.
+        """
+        names = [
+            key
+            for key, asset in assets.items()
+            if asset.href in self.parts and asset.href not in self.checked
+        ]
+        if self.whole and names:
+            log.warning(
+                "%s: `verify` is on, but %s could not be compared: the catalogue gives no checksum "
+                "of a kind that is known, or the file lies on this machine",
+                name,
+                ", ".join(names),
+            )
+        return names
 
     def record(self) -> list[dict[str, Any]]:
         """Return what was read: address, version and, where compared, that it was."""

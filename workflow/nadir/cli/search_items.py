@@ -38,6 +38,7 @@ def run(options: argparse.Namespace) -> None:
         (wanted.start, wanted.end),
         options.attempts,
         options.pause,
+        options.timeout,
     )
     items = choose(found, wanted, fetch.area, shown(catalog.url))
     for item in items:

@@ -123,7 +123,8 @@ class FetchConfig(ConfigModel):
     """How bands of 20 m come onto the grid."""
     verify: bool = False
     """Whether files are loaded whole and checked against the catalogue's checksums; else only the
-    parts over the area are loaded, guarded by size and ETag.
+    parts over the area are loaded, guarded by size and ETag. Files of which the catalogue gives no
+    checksum are named in a warning, and under `unchecked` in the record of the image.
     """
     mask: MaskFetch | None = None
     """Fine labels; null: the scene's own `mask`, or none."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,10 +26,11 @@ from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import PystacClientWarning
 from shapely import box
 from shapely.geometry import shape
+from urllib3.exceptions import MaxRetryError
 from urllib3.util import Retry
 
 from nadir.errors import InputError, did_you_mean
-from nadir.fetch.web import BUSY, is_address, shown
+from nadir.fetch.web import BUSY, LONGEST_PAUSE, TORN, is_address, pause_asked_for, shown
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,63 @@ Area = tuple[float, float, float, float]
 
 _PAGE = 100  # items of one answer
 _MOST = 5000  # items: more than any sensible search finds
-_TIMEOUT = 30.0
+
+
+class _Patience(Retry):
+    """When a request is tried again; pauses are bounded, whatever the server asks for."""
+
+    def parse_retry_after(self, retry_after: str) -> float:
+        """Return the seconds that a `Retry-After` asks for; one that makes no sense is ignored."""
+        return min(pause_asked_for(retry_after), LONGEST_PAUSE)
+
+
+class _PatientIO(StacApiIO):
+    """Asks again also where an answer began, and was cut off or fell silent.
+
+    Args:
+        attempts: Tries of one request.
+        pause: Seconds before the second try, which double.
+        timeout: Seconds to connect, and between two packets.
+    """
+
+    def __init__(self, attempts: int, pause: float, timeout: float) -> None:
+        self._attempts, self._pause = attempts, pause
+        patience = _Patience(
+            total=attempts - 1,
+            backoff_factor=pause,
+            backoff_max=LONGEST_PAUSE,
+            status_forcelist=BUSY,
+            allowed_methods=None,
+            respect_retry_after_header=True,
+        )
+        super().__init__(timeout=timeout, max_retries=patience)
+
+    def request(self, href: str, *args: Any, **kwargs: Any) -> str:
+        """Return the body of an answer, all of it."""
+        for attempt in range(self._attempts):
+            try:
+                return super().request(href, *args, **kwargs)
+            except APIError as error:
+                if attempt == self._attempts - 1 or not _is_torn(error):
+                    raise
+                wait = min(self._pause * 2**attempt, LONGEST_PAUSE)
+                log.warning(
+                    "%s: the answer is cut off (%s); asked again in %.1f s",
+                    shown(href),
+                    type(error.__context__).__name__,
+                    wait,
+                )
+                time.sleep(wait)
+        raise AssertionError("attempts are at least one")
+
+
+def _is_torn(error: APIError) -> bool:
+    """Whether an answer broke off; what urllib3 has tried often enough is no such case."""
+    cause = error.__context__
+    tried = isinstance(cause, Exception) and any(
+        isinstance(part, MaxRetryError) for part in cause.args
+    )
+    return isinstance(cause, TORN) and not tried
 
 
 def search(
@@ -47,6 +105,7 @@ def search(
     days: tuple[date, date] | None,
     attempts: int = 6,
     pause: float = 1.0,
+    timeout: float = 30.0,
 ) -> list[dict[str, Any]]:
     """Return the items of a catalogue that touch an area in a range of days.
 
@@ -57,6 +116,7 @@ def search(
         days: First and last day (UTC), or None for any.
         attempts: Tries of one request.
         pause: Seconds before the second try, which double.
+        timeout: Seconds to connect, and between two packets.
 
     Returns:
         Items as dictionaries with absolute addresses, by time and name.
@@ -65,15 +125,10 @@ def search(
         InputError: When the catalogue cannot be read, is none, has no such collection, or finds
             more than can be meant.
     """
-    patience = Retry(
-        total=attempts - 1,
-        backoff_factor=pause,
-        status_forcelist=BUSY,
-        allowed_methods=None,
-        respect_retry_after_header=True,
-    )
     with _faults(url):
-        client = Client.open(url, stac_io=StacApiIO(timeout=_TIMEOUT, max_retries=patience))
+        # The client sets the timeout of what it is given anew: to none, unless it is told as well.
+        reader = _PatientIO(attempts, pause, timeout)
+        client = Client.open(url, stac_io=reader, timeout=timeout)
         if client.conforms_to(ConformanceClasses.ITEM_SEARCH):
             items = _ask(client, url, collection, area, days)
         else:

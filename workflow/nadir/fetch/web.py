@@ -16,6 +16,8 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
@@ -30,13 +32,15 @@ BUSY = (408, 425, 429, 500, 502, 503, 504)
 """Answers of servers that may be better later."""
 
 _CHUNK = 2**16  # bytes handed on at a time
-_LONGEST_PAUSE = 60.0  # seconds, also where a server asks for more
-_TORN = (
+LONGEST_PAUSE = 60.0
+"""Seconds before another try, also where a server asks for more."""
+TORN = (
     requests.ConnectionError,
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.ContentDecodingError,
 )
+"""What another try may mend."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +184,7 @@ class Web:
                         return
                     if time.monotonic() > until:
                         raise _Torn(f"the answer takes more than {self.slowest:.0f} s")
-            except _TORN as error:
+            except TORN as error:
                 raise _Torn(f"the answer is cut off ({type(error).__name__})") from error
             if left:
                 raise _Torn(f"the answer is cut off: {left} bytes are missing")
@@ -197,7 +201,7 @@ class Web:
                 timeout=self.timeout,
                 stream=True,
             )
-        except _TORN as error:
+        except TORN as error:
             raise _Torn(f"the server does not answer ({type(error).__name__})") from error
         except requests.RequestException as error:
             raise InputError(
@@ -211,7 +215,7 @@ class Web:
         raise _refusal(address, answer)
 
     def _wait(self, address: str, attempt: int, error: _Torn) -> None:
-        pause = min(max(self.pause * 2**attempt, error.wait), _LONGEST_PAUSE)
+        pause = min(max(self.pause * 2**attempt, error.wait), LONGEST_PAUSE)
         log.warning("%s: %s; asked again in %.1f s", shown(address), error.problem, pause)
         time.sleep(pause)
 
@@ -227,9 +231,8 @@ def _refusal(address: str, answer: requests.Response) -> Exception:
     """Return the error that an answer without content means."""
     code, where = answer.status_code, shown(address)
     if code in BUSY:
-        wait = answer.headers.get("Retry-After", "")
-        seconds = float(wait) if wait.isdigit() else 0.0
-        return _Torn(f"the server is busy or fails (HTTP {code})", seconds)
+        wait = pause_asked_for(answer.headers.get("Retry-After", ""))
+        return _Torn(f"the server is busy or fails (HTTP {code})", wait)
     if code in (404, 410):
         return InputError(where, f"there is no such file (HTTP {code})", "Check the address.")
     if code in (401, 403):
@@ -241,6 +244,22 @@ def _refusal(address: str, answer: requests.Response) -> Exception:
     if code in (412, 416):
         return Changed(address)
     return InputError(where, f"the server refuses it (HTTP {code})", "Check the address.")
+
+
+def pause_asked_for(text: str) -> float:
+    """Return the seconds that a `Retry-After` asks for: a number of them, or a date (RFC 9110).
+
+    0 for what is neither, and for dates that are past.
+    """
+    if text.isascii() and text.strip().isdigit():
+        return float(text)
+    try:
+        when = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return 0.0
+    if when.tzinfo is None:  # "-0000": UTC
+        when = when.replace(tzinfo=UTC)
+    return max(0.0, (when - datetime.now(UTC)).total_seconds())
 
 
 def _facts(address: str, answer: requests.Response) -> Facts:
