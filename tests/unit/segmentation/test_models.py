@@ -16,7 +16,8 @@ from nadir.config.encoders import COMMON_ENCODERS, ENCODERS, timm_encoders
 from nadir.config.experiments import RandomForest, UNet, UNetNoSkip, UNetScratch, UNetSmall
 from nadir.errors import InputError
 from nadir.learn import encoders
-from nadir.learn.encoders import adapt_first_layer, build_encoder
+from nadir.learn.encoders import build_encoder
+from nadir.learn.first_layer import adapt_first_layer
 from nadir.segmentation.models.names import check_model
 from nadir.segmentation.models.registry import build_model
 

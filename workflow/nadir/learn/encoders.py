@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +10,11 @@ import torch
 from segmentation_models_pytorch.encoders import get_encoder
 from torch import nn
 
-from nadir.config.encoders import TIMM, TORCHGEO, TORCHGEO_REMEDY
+from nadir.config.encoders import TIMM, TORCHGEO
 from nadir.errors import InputError
 from nadir.learn.bundle import check_tensors, read_weights
+from nadir.learn.first_layer import adapt_first_layer, first_convolution, fit_first_layer
+from nadir.learn.torchgeo_weights import band_sources, find_weights
 
 log = logging.getLogger(__name__)
 
@@ -40,28 +40,30 @@ def build_encoder(
 
     Args:
         name: `resnet50`, `efficientnet-b0`, ...; `tu-NAME` for timm's.
-        weights: `imagenet`, a `.safetensors` file of the 3-channel (or `in_channels`-channel)
-            encoder, `torchgeo:NAME.MEMBER`, or None for random weights.
-        in_channels: Channels of the input. The first convolution of pretrained weights is repeated
-            over the channels and scaled by 3 / in_channels, which keeps the size of its response.
+        weights: `imagenet`, a `.safetensors` file of the encoder for red, green and blue (or for
+            these `in_channels`, which are then taken as they are), `torchgeo:NAME.MEMBER`, or None
+            for random weights.
+        in_channels: Channels of the input. The first convolution of pretrained weights is fitted to
+            them, and scaled by 3 / in_channels, which keeps the size of its response.
         depth: Number of halvings.
         where: Dotted name of the section that names the encoder, for messages.
-        bands: Names of the channels, where they are known: weights of torchgeo's are for bands with
-            names, of which the same ones are taken.
+        bands: Names of the channels, where they are known: each band takes the filters of the same
+            band of the weights, and the mean of all filters where there is none. Where no name is
+            known, the filters are repeated in turn.
 
     Raises:
-        InputError: When ImageNet weights cannot be fetched, or a file holds those of another model.
+        InputError: When weights cannot be fetched, are those of another model or of other bands, or
+            the encoder's first layer cannot be fitted.
     """
     if weights is None:
         return _random_encoder(name, in_channels, depth)
     if weights.startswith(TORCHGEO):
         return _from_torchgeo(name, weights, in_channels, depth, where, bands)
     encoder = _random_encoder(name, 3, depth)
-    if weights == "imagenet":
-        _load_imagenet(encoder, name, depth, where)
-    else:
-        return _from_file(encoder, name, weights, in_channels, depth)
-    return adapt_first_layer(encoder, in_channels)
+    if weights != "imagenet":
+        return _from_file(encoder, name, weights, in_channels, depth, bands)
+    _load_imagenet(encoder, name, depth, where)
+    return adapt_first_layer(encoder, in_channels, bands)
 
 
 def encoder_options(name: str) -> dict[str, Any]:
@@ -83,36 +85,20 @@ def _random_encoder(name: str, in_channels: int, depth: int) -> nn.Module:
     )
 
 
-def adapt_first_layer(encoder: nn.Module, in_channels: int) -> nn.Module:
-    """Let a 3-channel encoder take `in_channels`, keeping what its first convolution learnt."""
-    _, first = _first_convolution(encoder)
-    with torch.no_grad():
-        learnt = first.weight
-        repeats = math.ceil(in_channels / learnt.shape[1])
-        weight = learnt.repeat(1, repeats, 1, 1)[:, :in_channels] * (learnt.shape[1] / in_channels)
-    return _with_first(encoder, first, weight)
-
-
-def _with_first(encoder: nn.Module, first: nn.Conv2d, weight: torch.Tensor) -> nn.Module:
-    """Give an encoder other weights of its first convolution, for as many channels as they are."""
-    in_channels = weight.shape[1]
-    first.weight = nn.Parameter(weight.contiguous())
-    first.in_channels = in_channels
-    owner: Any = encoder
-    channels = getattr(owner, "_out_channels", None)
-    if isinstance(channels, list) and channels:  # the input itself is the finest "feature"
-        owner._out_channels = [in_channels, *channels[1:]]
-    owner._in_channels = in_channels
-    return encoder
-
-
-def _from_file(encoder: nn.Module, name: str, file: str, in_channels: int, depth: int) -> nn.Module:
+def _from_file(
+    encoder: nn.Module,
+    name: str,
+    file: str,
+    in_channels: int,
+    depth: int,
+    bands: Sequence[str],
+) -> nn.Module:
     weights = {
         _plain(key): torch.from_numpy(array)
         for key, array in read_weights(file).items()
         if not _plain(key).startswith(_CLASSIFIERS)
     }
-    path, first = _first_convolution(encoder)
+    path, first = first_convolution(encoder)
     given = weights.get(f"{path}.weight")
     if given is not None and given.ndim == 4 and given.shape[1] == in_channels != first.in_channels:
         encoder = _random_encoder(name, in_channels, depth)
@@ -131,7 +117,7 @@ def _from_file(encoder: nn.Module, name: str, file: str, in_channels: int, depth
         {key: tuple(value.shape) for key, value in weights.items()},
     )
     encoder.load_state_dict(weights)
-    return encoder if adapted else adapt_first_layer(encoder, in_channels)
+    return encoder if adapted else adapt_first_layer(encoder, in_channels, bands)
 
 
 def _plain(key: str) -> str:
@@ -166,22 +152,7 @@ def _from_torchgeo(
 ) -> nn.Module:
     """Return an encoder with weights that torchgeo knows by name, fitted to the bands."""
     asked = weights.removeprefix(TORCHGEO)
-    try:
-        # By name, since it is an extra: whoever asks for its weights installs it.
-        get_weight = importlib.import_module("torchgeo.models").get_weight
-    except ImportError as error:
-        raise InputError(
-            f"{where}.weights",
-            f"{weights} needs torchgeo, which is not installed",
-            TORCHGEO_REMEDY,
-        ) from error
-    try:
-        member: Any = get_weight(asked)
-    except (ValueError, KeyError) as error:
-        problem = f"torchgeo knows no weights {asked!r}"
-        raise InputError(
-            f"{where}.weights", problem, "See its list of pretrained weights."
-        ) from error
+    member = find_weights(weights, where)
     try:
         given = member.get_state_dict(progress=False)
     except Exception as error:  # as for ImageNet's
@@ -190,34 +161,10 @@ def _from_torchgeo(
     state = {key: value for key, value in given.items() if not _plain(key).startswith(_CLASSIFIERS)}
     first = next((value for value in state.values() if value.ndim == 4), None)
     channels = in_channels if first is None else int(first.shape[1])
+    known = [str(band) for band in member.meta.get("bands", ())]
+    sources = band_sources(asked, known, channels, in_channels, bands)
     encoder = _random_encoder(name, channels, depth)
     wanted = {key: tuple(value.shape) for key, value in encoder.state_dict().items()}
     check_tensors(asked, wanted, {_plain(key): tuple(value.shape) for key, value in state.items()})
     encoder.load_state_dict({_plain(key): value for key, value in state.items()})
-    known = [str(band) for band in member.meta.get("bands", ())]
-    if channels == in_channels and (not known or list(bands) == known):
-        return encoder
-    if len(known) == channels and set(bands) <= set(known):
-        return _choose_bands(encoder, [known.index(band) for band in bands])
-    return adapt_first_layer(encoder, in_channels)
-
-
-def _choose_bands(encoder: nn.Module, chosen: Sequence[int]) -> nn.Module:
-    """Let an encoder take some of its channels (some maybe twice), at the size of its response."""
-    _, first = _first_convolution(encoder)
-    before = first.in_channels
-    with torch.no_grad():
-        weight = first.weight[:, list(chosen)] * (before / len(chosen))
-    return _with_first(encoder, first, weight)
-
-
-def _first_convolution(encoder: nn.Module) -> tuple[str, nn.Conv2d]:
-    """Return the first convolution with its dotted name."""
-    for path, module in encoder.named_modules():
-        if isinstance(module, nn.Conv2d):
-            return path, module
-    raise InputError(
-        "model.encoder",
-        "this encoder has no convolution to adapt to the bands",
-        "Choose another encoder.",
-    )
+    return fit_first_layer(encoder, sources, channels)
