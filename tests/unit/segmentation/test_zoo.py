@@ -11,11 +11,12 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from nadir.config.encoders import model_faults, weights_files
-from nadir.config.experiments import LibraryNetwork, UNet, UNetTwoEncoders
+from nadir.config.experiments import LibraryNetwork, UNet, UNetScratch, UNetTwoEncoders
 from nadir.errors import InputError
 from nadir.learn.encoders import build_encoder
 from nadir.learn.kept import pretrained_parts
-from nadir.segmentation.models.dates import HEADS
+from nadir.raster.sentinel2 import BANDS
+from nadir.segmentation.models.dates import HEADS, DatesEncoder
 from nadir.segmentation.models.names import check_model
 from nadir.segmentation.models.registry import NETWORKS, build_model
 
@@ -135,6 +136,39 @@ def test_a_network_of_partitions_takes_any_size():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("shape", [(64, 150), (128, 128)])
+def test_a_network_of_partitions_takes_dates_by_attention(shape):
+    cfg = UNet(encoder="tu-maxvit_rmlp_pico_rw_256", decoder_channels=(16,) * 5, dates="attention")
+    model = build_model(cfg, 6, 4, dates=2).eval()
+    assert model.network.encoder.strides == [2, 4, 8, 16, 32]
+    values = torch.randn(1, 6, *shape)
+    values[:, :3] = 0
+    with torch.inference_mode():
+        answer = model(values)
+    assert answer.shape == (1, 4, *shape) and answer.isfinite().all()
+
+
+def test_attention_over_dates_asks_an_encoder_for_no_size_that_it_refuses():
+    class Choosy(torch.nn.Module):
+        out_channels, output_stride = [3, 8, 8], 4
+
+        def forward(self, values):
+            assert values.shape[-1] % 96 == 0
+            return [values, *(torch.nn.functional.avg_pool2d(values, n) for n in (2, 4))]
+
+    assert DatesEncoder(Choosy(), 2, 3, 96).strides == [2, 4]
+
+
+def test_an_encoder_for_images_of_one_size_is_refused_before_anything_is_built():
+    for cfg in (
+        UNet(encoder="tu-coatnet_pico_rw_224"),
+        UNetTwoEncoders(encoders=("resnet18", "tu-coatnext_nano_rw_224")),
+    ):
+        with pytest.raises(InputError, match=r"images of one size alone.*tu-maxvit"):
+            check_model(cfg)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["segformer", "dpt", "attention"])
 def test_what_is_exported_answers_alike_at_any_size(name):
     from nadir.learn.export_onnx import onnx_bytes, run_onnx
@@ -159,19 +193,29 @@ def test_what_is_exported_answers_alike_at_any_size(name):
     np.testing.assert_allclose(answer, expected, atol=1e-3)
 
 
-def _attending(seed=0):
+ATTENDING = {
+    "unet": UNet(encoder="resnet18", decoder_channels=(16, 8, 8), dates="attention"),
+    "unet_scratch": UNetScratch(width=8, depth=3, dates="attention"),
+}
+
+
+def _attending(name="unet", seed=0):
     torch.manual_seed(seed)
-    cfg = UNet(encoder="resnet18", decoder_channels=(16, 8, 8), dates="attention")
-    return build_model(cfg, 9, 4, dates=3, bands=("a", "b", "c")).eval()
+    return build_model(ATTENDING[name], 9, 4, dates=3, bands=("a", "b", "c")).eval()
 
 
-def test_what_a_missing_date_would_show_changes_nothing():
-    model = _attending()
+def _dates_encoder(model):
+    return next(part for part in model.modules() if isinstance(part, DatesEncoder))
+
+
+@pytest.mark.parametrize("name", ATTENDING)
+def test_what_a_missing_date_would_show_changes_nothing(name):
+    model = _attending(name)
     values = torch.randn(1, 9, 32, 32)
     values[:, 3:6] = 0
     with torch.inference_mode():
         answer = model(values)
-        encoder = model.network.encoder
+        encoder = _dates_encoder(model)
         single = encoder.encoder(values.reshape(3, 3, 32, 32))
         features = encoder(values)
     # Only dates 0 and 2 are in the mean: it lies between their features.
@@ -182,13 +226,14 @@ def test_what_a_missing_date_would_show_changes_nothing():
     assert answer.isfinite().all()
 
 
-def test_one_date_left_gives_its_own_features_and_none_gives_numbers():
-    model = _attending()
+@pytest.mark.parametrize("name", ATTENDING)
+def test_one_date_left_gives_its_own_features_and_none_gives_numbers(name):
+    model = _attending(name)
     values = torch.zeros(1, 9, 32, 32)
     with torch.inference_mode():
         assert model(values).isfinite().all()
         values[:, 6:] = torch.randn(1, 3, 32, 32)
-        encoder = model.network.encoder
+        encoder = _dates_encoder(model)
         own = encoder.encoder(values[:, 6:])
         for alone, mean in zip(own[1:], encoder(values)[1:], strict=True):
             torch.testing.assert_close(mean, alone, atol=1e-3, rtol=1e-3)
@@ -207,12 +252,27 @@ def test_a_local_cloud_leaves_other_places_to_all_dates():
     torch.testing.assert_close(mean[0, :, 8:], torch.full((8, 8, 16), 3.0), atol=1e-4, rtol=1e-4)
 
 
-def test_attention_is_learnt():
-    model = _attending().train()
+@pytest.mark.parametrize("name", ATTENDING)
+def test_attention_is_learnt(name):
+    model = _attending(name).train()
     model(torch.randn(2, 9, 32, 32)).square().mean().backward()
-    encoder = model.network.encoder
+    encoder = _dates_encoder(model)
     for parameter in (encoder.place, encoder.query, encoder.keys.weight):
         assert parameter.grad.abs().sum() > 0
+
+
+def test_the_classic_u_net_attends_to_dates_at_any_size_and_stays_as_it_was_otherwise():
+    attending = _attending("unet_scratch")
+    assert attending.network.down.strides == [1, 2, 4, 8]
+    with torch.inference_mode():
+        assert attending(torch.randn(2, 9, 40, 21)).shape == (2, 4, 40, 21)
+    stacked = build_model(UNetScratch(width=8, depth=3), 9, 4, dates=3)
+    alone = build_model(ATTENDING["unet_scratch"], 3, 4, dates=1)  # nothing to attend to
+    for model, channels in ((stacked, 9), (alone, 3)):
+        state = model.state_dict()
+        assert state["network.down.0.0.weight"].shape == (8, channels, 3, 3)
+        assert {key.split(".")[1] for key in state} == {"down", "rise", "up", "head"}
+        assert not any("encoder" in key for key in state)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +294,7 @@ def test_what_does_not_go_together_is_told(cfg, key):
     assert [fault.key for fault in model_faults(cfg)] == [key]
 
 
-def _fake_torchgeo(monkeypatch, bands, fails=False):
+def _fake_torchgeo(monkeypatch, bands, fails=False, member="ResNet18_Weights.SENTINEL2"):
     """A torchgeo that knows one set of weights, of an encoder for `bands`."""
     encoder = build_encoder("resnet18", None, len(bands))
 
@@ -244,7 +304,7 @@ def _fake_torchgeo(monkeypatch, bands, fails=False):
         return {**encoder.state_dict(), "fc.weight": torch.zeros(3, 512)}
 
     def get_weight(name):
-        if name != "ResNet18_Weights.SENTINEL2":
+        if name != member:
             raise ValueError(name)
         return SimpleNamespace(get_state_dict=state, meta={"bands": bands})
 
@@ -258,14 +318,51 @@ def _fake_torchgeo(monkeypatch, bands, fails=False):
 GEO = "torchgeo:ResNet18_Weights.SENTINEL2"
 
 
-def test_weights_of_torchgeo_are_taken_band_by_band(monkeypatch):
-    given = _fake_torchgeo(monkeypatch, ["B02", "B03", "B04", "B08"])
-    found = build_encoder("resnet18", GEO, 4, bands=("B08", "B02", "B08", "B02"))
-    expected = given.conv1.weight[:, [3, 0, 3, 0]]
-    assert torch.equal(found.conv1.weight, expected)
+SENTINEL2 = ["B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8a", "B9", "B10", "B11", "B12"]
+"""As torchgeo spells them."""
+
+
+def test_weights_of_torchgeo_are_taken_band_by_band(monkeypatch, caplog):
+    given = _fake_torchgeo(monkeypatch, SENTINEL2)
+    bands = ("B8A", "B02", "B12", "red") * 2
+    found = build_encoder("resnet18", GEO, 8, bands=bands)
+    expected = given.conv1.weight[:, [8, 1, 12, 3] * 2] * 13 / 8
+    torch.testing.assert_close(found.conv1.weight, expected)
     assert torch.equal(found.layer1[0].conv1.weight, given.layer1[0].conv1.weight)
-    other = build_encoder("resnet18", GEO, 2, bands=("x", "y"))
-    torch.testing.assert_close(other.conv1.weight, given.conv1.weight[:, :2] * 2)
+    whole = build_encoder("resnet18", GEO, 13, bands=tuple(BANDS))
+    assert torch.equal(whole.conv1.weight, given.conv1.weight)
+    assert not caplog.messages
+
+
+def test_a_band_that_weights_of_torchgeo_lack_takes_the_mean_and_is_told(monkeypatch, caplog):
+    given = _fake_torchgeo(monkeypatch, ["B4", "B3", "B2"])
+    found = build_encoder("resnet18", GEO, 4, bands=("B08", "B02") * 2)
+    blue, mean = given.conv1.weight[:, 2], given.conv1.weight.mean(dim=1)
+    expected = torch.stack([mean, blue] * 2, dim=1) * 3 / 4
+    torch.testing.assert_close(found.conv1.weight, expected)
+    assert caplog.messages == [
+        "ResNet18_Weights.SENTINEL2 have not seen B08, which take the mean of their filters"
+    ]
+    with pytest.raises(InputError, match=r"for the bands B4, B3, B2, and .* other ones: x, y"):
+        build_encoder("resnet18", GEO, 2, bands=("x", "y"))
+
+
+def test_weights_of_torchgeo_for_bands_without_names_are_repeated_and_told(monkeypatch, caplog):
+    given = _fake_torchgeo(monkeypatch, ["B4", "B3", "B2"])
+    found = build_encoder("resnet18", GEO, 2, bands=("", ""))
+    torch.testing.assert_close(found.conv1.weight, given.conv1.weight[:, :2] * 3 / 2)
+    assert "which band is which is not known" in caplog.text
+
+
+def test_numbers_of_landsat_are_not_taken_for_those_of_sentinel_2(monkeypatch, caplog):
+    name = "ResNet18_Weights.LANDSAT_OLI_TIRS_TOA_MOCO"
+    landsat = [f"B{number}" for number in range(1, 12)]
+    given = _fake_torchgeo(monkeypatch, landsat, member=name)
+    with pytest.raises(InputError, match="other ones: B04, B08"):
+        build_encoder("resnet18", f"torchgeo:{name}", 3, bands=("B04", "B08", "B11"))
+    found = build_encoder("resnet18", f"torchgeo:{name}", 2, bands=("B5", "B4"))
+    torch.testing.assert_close(found.conv1.weight, given.conv1.weight[:, [4, 3]] * 11 / 2)
+    assert "Landsat's" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -298,6 +395,27 @@ def test_dpt_without_a_network_has_one_clear_remedy(monkeypatch):
     monkeypatch.setattr(smp, "DPT", offline)
     with pytest.raises(InputError, match="cannot be fetched"):
         build_model(ZOO["dpt"].model_copy(update={"weights": "imagenet"}), 3, 2)
+
+
+def test_dpt_with_imagenet_knows_which_band_is_which(monkeypatch):
+    import segmentation_models_pytorch as smp
+
+    plain, fetched = smp.DPT, []
+
+    def fetch(encoder_weights, **options):
+        network = plain(encoder_weights=None, **options)
+        fetched.extend([network.encoder.model] if encoder_weights else [])
+        return network
+
+    monkeypatch.setattr(smp, "DPT", fetch)
+    cfg = ZOO["dpt"].model_copy(update={"weights": "imagenet"})
+    model = build_model(cfg, 4, 2, bands=("B02", "B03", "B04", "B08"))
+    found = model.network.encoder.model.state_dict()
+    given = fetched[0].state_dict()
+    learnt = given["patch_embed.proj.weight"]
+    expected = torch.cat([learnt.flip(1), learnt.mean(dim=1, keepdim=True)], dim=1) * 3 / 4
+    torch.testing.assert_close(found["patch_embed.proj.weight"], expected)
+    assert torch.equal(found["blocks.3.mlp.fc1.weight"], given["blocks.3.mlp.fc1.weight"])
 
 
 @pytest.mark.parametrize("channels", [3, 5])

@@ -55,6 +55,7 @@ _NOT_DILATED = (
     *(_MIX_TRANSFORMERS, "vgg", "densenet", "inceptionresnetv2", "xception"),
     *("tu-swin", "tu-maxvit", "tu-coatnet"),
 )
+_ONE_SIZE = ("tu-coatnet", "tu-coatnext")  # their attention has a place for each cell of the image
 _DPT_PATCHES = (8, 16, 32)  # powers of two: its decoder halves and doubles them
 _VISION_TRANSFORMERS = ("vit_", "deit", "beit", "eva", "flexivit", "samvit")
 
@@ -70,15 +71,18 @@ class ModelFault(NamedTuple):
 def model_faults(cfg: ModelConfig) -> Iterator[ModelFault]:
     """Yield what can be told wrong of a model from its section alone.
 
-    An unknown encoder (with the nearest name), a decoder of a number of stages that does not fit,
-    weights that are neither `imagenet` nor a `.safetensors` file.
+    An unknown encoder (with the nearest name) or one for images of a single size, a decoder of a
+    number of stages that does not fit, weights that are neither `imagenet` nor a `.safetensors`
+    file.
     """
     if isinstance(cfg, UNetTwoEncoders):
         for encoder, weights in zip(cfg.encoders, cfg.each, strict=True):
             yield from encoder_faults(encoder, weights, "encoders")
+            yield from _size_faults(encoder, "encoders")
     elif isinstance(cfg, (UNet, UNetNoSkip, LibraryNetwork)):
         tokens = isinstance(cfg, LibraryNetwork) and cfg.name == "dpt"
         yield from encoder_faults(cfg.encoder, cfg.weights, tokens=tokens)
+        yield from _size_faults(cfg.encoder, "encoder")
     if isinstance(cfg, UNet):
         stages = len(cfg.decoder_channels)
         if not 3 <= stages <= 5 or (cfg.encoder.startswith(_MIX_TRANSFORMERS) and stages != 5):
@@ -89,6 +93,16 @@ def model_faults(cfg: ModelConfig) -> Iterator[ModelFault]:
             )
     if isinstance(cfg, LibraryNetwork):
         yield from _library_faults(cfg)
+
+
+def _size_faults(encoder: str, key: str) -> Iterator[ModelFault]:
+    """Yield that an encoder takes images of one size alone."""
+    if encoder.startswith(_ONE_SIZE):
+        yield ModelFault(
+            key,
+            f"{encoder} takes images of one size alone, and maps are computed in windows of any",
+            "Choose one whose attention is in windows, such as tu-maxvit_rmlp_pico_rw_256.",
+        )
 
 
 def _library_faults(cfg: LibraryNetwork) -> Iterator[ModelFault]:

@@ -60,6 +60,8 @@ class UNetScratch(ConfigModel):
     """Number of poolings."""
     reduce: int = Field(default=1, ge=1, le=8)
     """As for `unet`."""
+    dates: Dates = "stacked"
+    """As for `unet`."""
 
 
 class UNetSmall(ConfigModel):

@@ -13,7 +13,7 @@ HEADS = 4
 """Attention heads; each weighs its own part of the features."""
 
 _KEY = 8  # length of a head's keys
-_PROBE = 64  # side of the input by which the strides of an encoder are found
+_PROBE = 64  # least side of the input by which the strides of an encoder are found
 _UNSEEN = 1e-6  # stands for a share of 0, whose logarithm is not finite
 
 
@@ -32,16 +32,17 @@ class DatesEncoder(nn.Module):
             segmentation-models-pytorch give them.
         dates: Number of dates.
         bands: Bands a date.
+        multiple: What height and width must be multiples of for the encoder.
     """
 
-    def __init__(self, encoder: nn.Module, dates: int, bands: int) -> None:
+    def __init__(self, encoder: nn.Module, dates: int, bands: int, multiple: int = 1) -> None:
         super().__init__()
         self.encoder = encoder
         self.dates, self.bands = dates, bands
         of_encoder: Any = encoder
         self.out_channels = [dates * bands, *of_encoder.out_channels[1:]]
         self.output_stride = of_encoder.output_stride
-        self.strides = _strides(encoder, bands)
+        self.strides = _strides(encoder, bands, -(-_PROBE // multiple) * multiple)
         channels = self.out_channels[-1]
         self.place = nn.Parameter(torch.randn(dates, channels) * 0.02)
         self.keys = nn.Conv2d(channels, HEADS * _KEY, 1)
@@ -91,24 +92,25 @@ class DatesEncoder(nn.Module):
         return (parts * weights.unsqueeze(3)).sum(dim=1).flatten(1, 2)
 
 
-def _strides(encoder: nn.Module, bands: int) -> list[int]:
-    """Return the strides of an encoder's features, without the input itself."""
+def _strides(encoder: nn.Module, bands: int, side: int) -> list[int]:
+    """Return the strides of an encoder's features, found with an image of a side."""
     training = encoder.training
     with torch.no_grad():
-        features = encoder.eval()(torch.zeros(1, bands, _PROBE, _PROBE))
+        features = encoder.eval()(torch.zeros(1, bands, side, side))
     encoder.train(training)
-    return [_PROBE // feature.shape[-1] for feature in features[1:]]
+    return [side // feature.shape[-1] for feature in features[1:]]
 
 
-def attend_dates(network: nn.Module, dates: int, bands: int) -> nn.Module:
-    """Return a network of segmentation-models-pytorch for one date, changed to take several.
+def attend_dates(network: nn.Module, dates: int, bands: int, multiple: int) -> nn.Module:
+    """Return a network with an `encoder` of one date, changed to take several.
 
     Args:
         network: (B, bands, H, W) -> logits.
         dates: Number of dates; for 1 nothing is changed.
         bands: Bands a date.
+        multiple: What height and width must be multiples of for the encoder.
     """
     if dates > 1:
         of_one: Any = network
-        of_one.encoder = DatesEncoder(of_one.encoder, dates, bands)
+        of_one.encoder = DatesEncoder(of_one.encoder, dates, bands, multiple)
     return network

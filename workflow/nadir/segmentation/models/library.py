@@ -13,6 +13,7 @@ from nadir.config.networks import LibraryNetwork
 from nadir.errors import InputError
 from nadir.learn.bundle import check_tensors, read_weights
 from nadir.learn.encoders import build_encoder, encoder_options, encoder_stride, unreachable
+from nadir.learn.first_layer import color_sources, take_filters
 from nadir.segmentation.models.dates import attend_dates
 from nadir.segmentation.models.reduced import fitted
 
@@ -38,7 +39,7 @@ def build_library(
             encoder do not go together.
     """
     if cfg.name == "dpt":
-        return fitted(_transformer(cfg, dates * len(bands), n_classes), _STRIDE, cfg.reduce)
+        return fitted(_transformer(cfg, bands * dates, n_classes), _STRIDE, cfg.reduce)
     stacked = 1 if cfg.dates == "attention" else dates
     seen = bands * stacked
     build: Any = {
@@ -72,7 +73,7 @@ def build_library(
         own = network.encoder.state_dict()
         network.encoder.load_state_dict({key: pretrained[key] for key in own})
     if cfg.dates == "attention":
-        network = attend_dates(network, dates, len(bands))
+        network = attend_dates(network, dates, len(bands), encoder_stride(cfg.encoder))
     stride = max(encoder_stride(cfg.encoder), _PAN_STRIDE if cfg.name == "pan" else 1)
     return fitted(network, stride, cfg.reduce)
 
@@ -101,10 +102,10 @@ def _width(cfg: LibraryNetwork) -> dict[str, Any]:
     return {"decoder_channels": width}
 
 
-def _transformer(cfg: LibraryNetwork, in_channels: int, n_classes: int) -> nn.Module:
-    """Return DPT on a vision transformer that takes images of any size."""
+def _transformer(cfg: LibraryNetwork, bands: tuple[str, ...], n_classes: int) -> nn.Module:
+    """Return DPT on a vision transformer that takes images of any size; `bands` of all dates."""
 
-    def build(weights: str | None) -> nn.Module:
+    def build(weights: str | None, in_channels: int) -> nn.Module:
         return smp.DPT(
             encoder_name=cfg.encoder,
             encoder_weights=weights,
@@ -114,32 +115,41 @@ def _transformer(cfg: LibraryNetwork, in_channels: int, n_classes: int) -> nn.Mo
             **_width(cfg),
         )
 
+    if cfg.weights not in (None, "imagenet"):
+        given = read_weights(str(cfg.weights))
+        state = {_plain(key): torch.from_numpy(array) for key, array in given.items()}
+        return _with_state(build(None, len(bands)), str(cfg.weights), state, bands)
     if cfg.weights is None:
-        return build(None)
-    if cfg.weights != "imagenet":
-        return _with_file(build(None), cfg.weights, in_channels)
+        return build(None, len(bands))
     try:
-        return build("imagenet")
+        pretrained: Any = build("imagenet", 3)
     except Exception as error:  # hubs, proxies and timm each raise kinds of their own
         raise unreachable(f"the ImageNet weights of {cfg.encoder}", error, "model") from error
+    # Their channels are fitted here: timm repeats them whatever the bands are.
+    state = pretrained.encoder.model.state_dict()
+    colors = color_sources(bands)
+    if colors is not None:
+        state[_FIRST] = take_filters(state[_FIRST], colors)
+    return _with_state(build(None, len(bands)), "ImageNet", state, bands)
 
 
-def _with_file(network: nn.Module, file: str, in_channels: int) -> nn.Module:
-    """Give the transformer of a DPT the weights of a file, as timm names them.
+def _with_state(
+    network: nn.Module, file: str, state: dict[str, torch.Tensor], bands: tuple[str, ...]
+) -> nn.Module:
+    """Give the transformer of a DPT weights, as timm names them.
 
     A classifier is left as it is, since nothing asks it. Weights of another number of channels are
-    repeated and scaled, as timm does it.
+    fitted to the bands where their names are known, else repeated and scaled, as timm does it.
     """
     part: Any = network
     model = part.encoder.model
-    given = {
-        _plain(key): torch.from_numpy(array)
-        for key, array in read_weights(file).items()
-        if not _plain(key).startswith(_HEADS)
-    }
+    given = {key: value for key, value in state.items() if not key.startswith(_HEADS)}
     first = given.get(_FIRST)
-    if first is not None and first.ndim == 4 and first.shape[1] != in_channels:
-        given[_FIRST] = adapt_input_conv(in_channels, first)
+    if first is not None and first.ndim == 4 and first.shape[1] != len(bands):
+        colors = color_sources(bands) if first.shape[1] == 3 else None
+        given[_FIRST] = (
+            take_filters(first, colors) if colors else adapt_input_conv(len(bands), first)
+        )
     wanted = {key: value for key, value in model.state_dict().items() if not key.startswith(_HEADS)}
     check_tensors(
         file,

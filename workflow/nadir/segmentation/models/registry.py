@@ -77,7 +77,7 @@ def build_model(
     if isinstance(cfg, UNetScratch):
         from nadir.segmentation.models.scratch import build_scratch
 
-        return build_scratch(cfg, in_channels, n_classes)
+        return build_scratch(cfg, dates, len(names), n_classes)
     if isinstance(cfg, UNetSmall):
         from nadir.segmentation.models.small import build_small
 

@@ -69,6 +69,7 @@ def build_two_encoders(
         for name, weights in zip(cfg.encoders, cfg.each, strict=True)
     ]
     network: nn.Module = JointUNet(JointEncoder(encoders), cfg.decoder_channels, n_classes)
+    stride = max(encoder_stride(name) for name in cfg.encoders)
     if cfg.dates == "attention":
-        network = attend_dates(network, dates, len(bands))
-    return fitted(network, max(encoder_stride(name) for name in cfg.encoders), cfg.reduce)
+        network = attend_dates(network, dates, len(bands), stride)
+    return fitted(network, stride, cfg.reduce)

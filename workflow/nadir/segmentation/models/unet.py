@@ -30,6 +30,7 @@ def build_unet(cfg: UNet, dates: int, bands: tuple[str, ...], n_classes: int) ->
     )
     if cfg.weights is not None:
         network.encoder = build_encoder(cfg.encoder, cfg.weights, len(seen), depth, bands=seen)
+    stride = encoder_stride(cfg.encoder, depth)
     if cfg.dates == "attention":
-        network = attend_dates(network, dates, len(bands))
-    return fitted(network, encoder_stride(cfg.encoder, depth), cfg.reduce)
+        network = attend_dates(network, dates, len(bands), stride)
+    return fitted(network, stride, cfg.reduce)
