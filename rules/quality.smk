@@ -388,7 +388,9 @@ rule compare_pairs:
         mem_mb=1000,
         runtime=10,
     params:
-        cfg=lambda wildcards: text_of(resamples=resamples_of(wildcards.job)),
+        cfg=lambda wildcards: text_of(
+            resamples=resamples_of(wildcards.job), seeds=seeds_of(wildcards)
+        ),
         code=code_of("compare-pairs"),
     message:
         "Comparing the experiments on {wildcards.dataset} in pairs"

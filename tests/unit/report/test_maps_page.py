@@ -1,4 +1,4 @@
-"""The page of maps, what it advises, and pairs of experiments."""
+"""The page of maps, and what it advises."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from nadir.config.classes import ClassTable, LandClass
@@ -15,9 +14,7 @@ from nadir.errors import InputError
 from nadir.report.maps import Judged, SceneLayers, _outline, read_judged
 from nadir.report.maps_advice import advice_of, top_confusions
 from nadir.report.maps_page import maps_page
-from nadir.report.pairs import holm, pairs_page, pairs_section, pairs_table, read_pairs
 from nadir.segmentation.confusion import summary
-from nadir.segmentation.map_quality import BLOCK_COLUMNS
 from nadir.segmentation.view import View
 
 CLASSES = ClassTable(
@@ -196,76 +193,3 @@ def test_only_the_figures_that_are_given_are_shown(tmp_path):
     captions = {"areas.png": "Areas", "curves.png": "Curves", "worst.png": "Worst"}
     found = read_judged([folder / "quality.json"], captions, [folder / "areas.png"])
     assert list(found[0].figures) == ["Areas"]  # an old picture of another run may lie there
-
-
-def blocks(folder, name, accuracy, places=24, side=16, a_block=0):
-    """Write a table of squares; `a_block` of them in a row are one block of the split."""
-    rng = np.random.default_rng(7)
-    rows = []
-    for place in range(places):
-        for truth in (1, 2):
-            right = int(rng.binomial(100, accuracy))
-            block = f"block {place // a_block}" if a_block else ""
-            square = ("home", 0, side * place, side, block)
-            rows.append((*square, truth, truth, right))
-            rows.append((*square, truth, 3 - truth, 100 - right))
-    path = folder / "valley" / name / "blocks.parquet"
-    path.parent.mkdir(parents=True)
-    pd.DataFrame(rows, columns=list(BLOCK_COLUMNS)).to_parquet(path)
-    return path
-
-
-def test_pairs_of_experiments(tmp_path):
-    paths = [blocks(tmp_path, "bad", 0.7), blocks(tmp_path, "good", 0.9, places=20)]
-    paths.append(blocks(tmp_path, "twin", 0.9))
-    pairs = read_pairs(paths)
-    assert {(pair.better, pair.worse) for pair in pairs} >= {("good", "bad"), ("twin", "bad")}
-    by_name = {frozenset((pair.better, pair.worse)): pair for pair in pairs}
-    sure = by_name[frozenset(("good", "bad"))]
-    assert sure.p < 0.05 and sure.miou.blocks == 20 and sure.miou.low > 0
-    assert by_name[frozenset(("good", "twin"))].p > 0.05
-    lines = "\n".join(pairs_section(pairs, 2))
-    assert lines.count("<strong>yes</strong>") == 2 and "not shown" in lines
-    assert pairs_section([], 2) == []
-
-
-def test_blocks_of_the_split_are_drawn_as_wholes(tmp_path):
-    def pair(folder, a_block, resamples=2000):
-        paths = [
-            blocks(tmp_path / folder, name, accuracy, a_block=a_block)
-            for name, accuracy in (("a", 0.8), ("b", 0.7))
-        ]
-        return read_pairs(paths, resamples)[0]
-
-    alone, few, coarse = pair("alone", 0), pair("few", 6), pair("coarse", 0, 100)
-    assert (alone.miou.blocks, few.miou.blocks) == (24, 4)
-    assert alone.miou.value == few.miou.value and alone.p < 0.05
-    assert few.p == pytest.approx(2 / 2**4)  # four blocks cannot show more
-    assert coarse.p == pytest.approx(2 / 101)  # as often as was asked for
-
-
-def test_a_pair_without_common_ground_is_named(tmp_path, caplog):
-    paths = [blocks(tmp_path, "fine", 0.8), blocks(tmp_path, "coarse", 0.7, side=32)]
-    assert read_pairs(paths) == []
-    assert "coarse" in caplog.text and "fine" in caplog.text and "quality.block" in caplog.text
-
-
-def test_page_and_table_of_pairs(tmp_path):
-    pairs = read_pairs([blocks(tmp_path, "good", 0.9), blocks(tmp_path, "bad", 0.7)])
-    rows = pairs_table(pairs).splitlines()
-    assert len(rows) == 2 and rows[1].startswith("valley,good,bad,0.")
-    assert rows[0].split(",")[-2:] == ["p", "blocks"] and rows[1].endswith(",24")
-    parser = Balanced()
-    parser.feed(pairs_page("valley", pairs))
-    assert parser.open == [] and "good" in parser.texts
-    assert "no two experiments" in pairs_page("valley", [])
-
-
-def test_holm():
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.6, 0.7]) == [1.0, 1.0] and holm([]) == []
-
-
-def test_no_blocks_there(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
-        read_pairs([tmp_path / "a" / "b" / "blocks.parquet"])

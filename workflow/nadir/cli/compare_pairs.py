@@ -7,7 +7,8 @@ from pathlib import Path
 
 from nadir.cli.options import add_cfg, add_out, section
 from nadir.provenance.atomic import write_text
-from nadir.report.pairs import pairs_page, pairs_table, read_pairs
+from nadir.report.pairs import read_pairs
+from nadir.report.pairs_page import pairs_page, pairs_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    pairs = read_pairs(options.blocks, section(options.cfg, "resamples", int))
+    pairs = read_pairs(
+        options.blocks,
+        section(options.cfg, "resamples", int),
+        section(options.cfg, "seeds", dict[str, list[str]]),
+    )
     write_text(options.table, pairs_table(pairs))
     write_text(options.out, pairs_page(options.out.parent.name, pairs))

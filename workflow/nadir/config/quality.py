@@ -118,8 +118,8 @@ class QualityConfig(ConfigModel):
     )
     """Edges of the classes of purity: share of a pixel's ground that its main class covers."""
     resamples: int = Field(default=RESAMPLES, ge=100)
-    """Resamples of blocks in the comparison of two experiments; the most that any experiment of the
-    job asks for.
+    """Resamples of blocks in the comparison of two experiments, and the least number of swaps; the
+    most that any experiment of the job asks for. More pairs have more swaps.
     """
     worst: int = Field(default=6, ge=1, le=24)
     """Tiles in the gallery of the worst."""

@@ -59,7 +59,7 @@ def compare_experiments(
     named = {name: found[name] for name in names if name in found}
     write_text(table, comparison_table(rows, named))
     draw_comparison(rows, figure)
-    write_text(page, comparison_page(rows, read_pairs(blocks, resamples), named, seeds))
+    write_text(page, comparison_page(rows, read_pairs(blocks, resamples, seeds), named, seeds))
 
 
 def comparison_table(rows: Sequence[Row], footprints: Named | None = None) -> str:

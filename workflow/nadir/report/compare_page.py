@@ -7,7 +7,8 @@ from html import escape
 
 from nadir.report.footprints import Named, footprints_section
 from nadir.report.page import definitions, page, sortable_table
-from nadir.report.pairs import Pair, pairs_section
+from nadir.report.pairs import Pair
+from nadir.report.pairs_page import pairs_section
 from nadir.report.scores import MEASURES, SPLITS, Row, by_classes, short_parameters
 from nadir.report.seeds import seeds_section
 
