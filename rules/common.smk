@@ -402,12 +402,11 @@ def page_curves(wildcards):
 
 
 def page_maps(wildcards):
-    """The maps on a dataset's page: of the first few scenes that have labels."""
-    scenes = scored_scenes(wildcards.job, wildcards.dataset)[:4]
+    """The maps that a dataset's page chooses from: of all scenes that have labels."""
     return [
         f"{folder}/scenes/{scene}/map.tif"
         for folder in page_folders(wildcards)
-        for scene in scenes
+        for scene in scored_scenes(wildcards.job, wildcards.dataset)
     ]
 
 

@@ -432,7 +432,7 @@ rule present_maps:
         "../envs/report.yaml"
     resources:
         mem_mb=2000,
-        runtime=20,
+        runtime=60,
     params:
         cfg=lambda wildcards: text_of(
             classes=dataset_of(wildcards).table,

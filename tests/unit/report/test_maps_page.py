@@ -11,6 +11,7 @@ import pytest
 
 from nadir.config.classes import ClassTable, LandClass
 from nadir.errors import InputError
+from nadir.raster.grid import Grid
 from nadir.report.maps import Judged, SceneLayers, _outline, read_judged
 from nadir.report.maps_advice import advice_of, top_confusions
 from nadir.report.maps_page import maps_page
@@ -25,6 +26,7 @@ CLASSES = ClassTable(
         )
     )
 )
+GRID = Grid("EPSG:32631", (10.0, 0.0, 5e5, 0.0, -10.0, 4e6), 128, 128)
 CONFUSION = np.array([[900, 90, 10], [20, 480, 0], [5, 15, 80]])
 
 
@@ -112,7 +114,7 @@ def text():
         name: "data:image/png;base64,AAAA" for name in ("image", "truth", "best_one", "other")
     }
     scene = SceneLayers("home", View(0, 0, 128, 128, 1, True), layers, "M0 0h4")
-    return maps_page("valley", judged, [scene], CLASSES)
+    return maps_page("valley", judged, [scene], CLASSES, {"home": GRID})
 
 
 def test_page_is_whole_and_needs_no_network(text):
@@ -181,7 +183,7 @@ def test_no_quality_there(tmp_path):
 def test_ground_that_was_fitted_on_is_called_so(text):
     assert "There is no test ground" not in text
     judged = [Judged("one", {**facts(), "split": "validation", "fitted_here": True}, {})]
-    assert "There is no test ground" in maps_page("valley", judged, [], CLASSES)
+    assert "There is no test ground" in maps_page("valley", judged, [], CLASSES, {"home": GRID})
 
 
 def test_only_the_figures_that_are_given_are_shown(tmp_path):

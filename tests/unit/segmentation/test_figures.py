@@ -78,13 +78,18 @@ def scene() -> tuple[SimpleNamespace, SimpleNamespace]:
     truth = np.full(GRID.shape, 3, np.uint8)
     truth[:, 45:] = 12
 
-    def read(y: int, x: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    def read_date(
+        number: int, y: int, x: int, height: int, width: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         ramp = np.arange(x, x + width, dtype=np.uint16) + 500
-        raw = np.broadcast_to(ramp, (2, 3, height, width))
-        return raw, np.ones((2, height, width), bool)
+        return np.broadcast_to(ramp, (3, height, width)), np.ones((height, width), bool)
 
     cube = SimpleNamespace(
-        grid=GRID, bands=("B02", "B03", "B04"), dates=("april", "august"), present=(0, 1), read=read
+        grid=GRID,
+        bands=("B02", "B03", "B04"),
+        dates=("april", "august"),
+        present=(0, 1),
+        read_date=read_date,
     )
     labels = SimpleNamespace(grid=GRID, hard=lambda y, x, h, w: truth[y : y + h, x : x + w])
     return cube, labels

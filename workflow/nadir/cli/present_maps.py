@@ -12,6 +12,8 @@ from nadir.raster.cube import open_cube
 from nadir.raster.labels import open_labels
 from nadir.report.maps import read_judged, scene_layers
 from nadir.report.maps_page import maps_page
+from nadir.report.maps_places import parts_to_show, scenes_to_show
+from nadir.segmentation.view import WHOLE
 
 FIGURES = {
     "quality.png": "Reliability, class sets, borders and purity",
@@ -23,6 +25,8 @@ FIGURES = {
 """Pictures of an experiment that a page may hold, and their captions."""
 MOST = 4
 """Scenes on a page."""
+PARTS = 12
+"""Parts of large scenes on a page, all scenes together."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,19 +50,26 @@ def run(options: argparse.Namespace) -> None:
     classes = class_table(options.cfg)
     judged = read_judged(options.quality, FIGURES, options.figures)
     ground, _ = judged_ground(options)
-    labels, cubes = by_scene(options.labels), by_scene(options.cubes)
+    labels = {scene: open_labels(path) for scene, path in by_scene(options.labels).items()}
+    cubes = by_scene(options.cubes)
     maps: dict[str, dict[str, Path]] = {}
     for path in options.maps:
         maps.setdefault(path.parent.name, {})[path.parents[2].name] = path
+    grids = {scene: labels[scene].grid for scene in maps}
+    facts = [one.facts for one in judged]
+    shown = scenes_to_show(maps, facts, MOST)
+    large = sum(max(grids[scene].shape) > WHOLE for scene in shown)
     scenes = [
         scene_layers(
             scene,
             open_cube(cubes[scene]),
-            open_labels(labels[scene]),
-            found,
-            held_out_tiles(ground, scene, judged[0].facts["split"]),
+            labels[scene],
+            maps[scene],
+            held_out_tiles(ground, scene, facts[0]["split"]),
             classes,
+            parts_to_show(scene, grids[scene].shape, facts, PARTS // max(large, 1)),
         )
-        for scene, found in sorted(maps.items())[:MOST]
+        for scene in shown
     ]
-    write_text(options.out, maps_page(options.out.parent.name, judged, scenes, classes))
+    name = options.out.parent.name
+    write_text(options.out, maps_page(name, judged, scenes, classes, grids))

@@ -36,15 +36,15 @@ def natural_color(bands: Sequence[str]) -> tuple[int, int, int]:
 
 
 def natural_reader(cube: Cube) -> Reader:
-    """Return what reads windows (y, x, height, width) of the last date that a scene has.
+    """Return what reads windows (y, x, height, width) inside a scene of the last date it has.
 
     It returns uint16 (4, height, width): red, green and blue as stored, and validity, 0 or 1.
     """
     bands, date = list(natural_color(cube.bands)), cube.present[-1]
 
     def read(y: int, x: int, height: int, width: int) -> NDArray[np.uint16]:
-        raw, valid = cube.read(y, x, height, width)
-        return np.concatenate([raw[date, bands], valid[date][None].astype(raw.dtype)])
+        raw, valid = cube.read_date(date, y, x, height, width)
+        return np.concatenate([raw[bands], valid[None].astype(raw.dtype)])
 
     return read
 

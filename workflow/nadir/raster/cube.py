@@ -335,6 +335,19 @@ class Cube:
         window = (y, x, height, width)
         return self._reflectance.read(*window), self._valid.read(*window)
 
+    def read_date(
+        self, number: int, y: int, x: int, height: int, width: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return a window inside the scene of one date; others are not decoded.
+
+        Returns:
+            Raw uint16 (band, height, width) and valid bool (height, width).
+        """
+        window = (y, x, height, width)
+        return self._reflectance.read_at((number,), *window), self._valid.read_at(
+            (number,), *window
+        )
+
     def load(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the whole cube in memory, as `read` does."""
         return self.read(0, 0, *self.grid.shape)

@@ -6,7 +6,8 @@ import base64
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from nadir.raster.cube import Cube
 from nadir.raster.labels import Labels
 from nadir.raster.style import paint
 from nadir.segmentation.split_ground import paint_tiles
-from nadir.segmentation.view import View, band_reader
+from nadir.segmentation.view import WHOLE, View, band_reader, commonest, every
 
 IMAGE, TRUTH = "image", "truth"
 """Names of the layers that are no experiment's."""
@@ -53,12 +54,14 @@ class SceneLayers:
         view: What part of the scene they show.
         layers: Layer (`image`, `truth`, experiments) -> picture as a data address.
         held_out: Outline of the held-out ground in picture pixels, as an SVG path; maybe empty.
+        parts: Parts of a large scene, pixel by pixel.
     """
 
     name: str
     view: View
     layers: dict[str, str]
     held_out: str
+    parts: tuple[SceneLayers, ...] = ()
 
 
 def read_judged(
@@ -106,8 +109,13 @@ def scene_layers(
     maps: Mapping[str, str | os.PathLike[str]],
     tiles: pd.DataFrame,
     classes: ClassTable,
+    parts: Sequence[View] = (),
 ) -> SceneLayers:
-    """Make the pictures of a scene.
+    """Make the pictures of a scene: all of it, thinned out, and parts of it.
+
+    Of a scene too large to be thinned to every so manyth pixel, classes are the commonest ones of
+    as many pixels, and maps are read through the overviews inside them. Memory is bounded by the
+    pictures, not by the scene.
 
     Args:
         name: Of the scene.
@@ -116,21 +124,45 @@ def scene_layers(
         maps: Experiment -> map.
         tiles: Held-out tiles (y, x, size).
         classes: The class table.
+        parts: What to show of it besides.
 
     Raises:
         InputError: When a map differs in size.
     """
-    first = next(iter(maps.values()))
-    view = View.of(first)
+    shape = cube.grid.shape
+    with ExitStack() as stack:
+        opened = {key: stack.enter_context(rasterio.open(path)) for key, path in maps.items()}
+        for key, dataset in opened.items():
+            if dataset.shape != shape:
+                raise InputError(
+                    maps[key], "it has another size than its image", "Predict it again."
+                )
+        found = [
+            _pictures(name, view, cube, labels, opened, tiles, classes)
+            for view in (View.entire(shape), *parts)
+        ]
+    return replace(found[0], parts=tuple(found[1:]))
+
+
+def _pictures(
+    name: str,
+    view: View,
+    cube: Cube,
+    labels: Labels,
+    maps: Mapping[str, rasterio.DatasetReader],
+    tiles: pd.DataFrame,
+    classes: ClassTable,
+) -> SceneLayers:
+    """Make the pictures of a view of a scene."""
+    thin = view.whole and max(view.height, view.width) > WHOLE
+    truth = view.read(labels.hard, commonest if thin else every)
     layers = {
         IMAGE: _jpeg(natural_picture(cube, view.read)),
-        TRUTH: _png(paint(view.read(labels.hard), classes)),
+        TRUTH: _png(paint(truth, classes)),
     }
-    for experiment, path in maps.items():
-        with rasterio.open(path) as dataset:
-            if dataset.shape != cube.grid.shape:
-                raise InputError(path, "it has another size than its image", "Predict it again.")
-            layers[experiment] = _png(paint(view.read(band_reader(dataset)), classes))
+    for experiment, dataset in maps.items():
+        ids = view.read_overview(dataset) if thin else view.read(band_reader(dataset))
+        layers[experiment] = _png(paint(ids, classes))
     held = view.read(lambda y, x, height, width: paint_tiles(tiles, y, x, height, width))
     return SceneLayers(name, view, layers, _outline(held) if held.any() else "")
 

@@ -19,6 +19,13 @@ STYLE = """
 .swipe .held path { fill: none; stroke: #1f2933; stroke-width: 1.5;
   vector-effect: non-scaling-stroke; }
 .swipe .held path.halo { stroke: #ffffff; stroke-width: 3.5; }
+.swipe .spot { position: absolute; min-width: 1.1rem; min-height: 1.1rem; padding: 0;
+  border: 2px solid #d6336c; outline: 1px solid #ffffff; background: none; color: #1f2933;
+  font: inherit; font-size: 0.8rem; font-weight: 600; line-height: 1; cursor: pointer;
+  text-shadow: 0 0 2px #ffffff, 0 0 3px #ffffff, 0 0 4px #ffffff, 0 0 5px #ffffff; }
+.swipe .spot:hover { background: #ffffff99; }
+.swipe .gone { display: none; }
+.place { color: #52606d; font-size: 0.9rem; }
 .tools { display: flex; flex-wrap: wrap; gap: 0.4rem 1.2rem; align-items: center;
   max-width: 60rem; }
 .tools label { font-weight: 600; } .tools select, .tools input { font: inherit; }
@@ -29,10 +36,10 @@ STYLE = """
 .chip { display: inline-block; width: 0.9em; height: 0.9em; border: 1px solid #00000040;
   border-radius: 2px; margin-right: 0.4em; vertical-align: -0.08em; }
 ol.next { max-width: 60rem; } ol.next li { margin: 0.45rem 0; }
-ol.next button { font: inherit; font-size: 0.85rem; cursor: pointer; border: 1px solid #9aa5b1;
+button.go { font: inherit; font-size: 0.85rem; cursor: pointer; border: 1px solid #9aa5b1;
   background: #ffffff; border-radius: 4px; padding: 0 0.5rem; margin-left: 0.3rem; }
-ol.next button:hover { background: #e4e7eb; }
-ol.next button:focus-visible, summary:focus-visible { outline: 3px solid #1f6feb; }
+button.go:hover { background: #e4e7eb; }
+button.go:focus-visible, .spot:focus-visible, summary:focus-visible { outline: 3px solid #1f6feb; }
 details { max-width: 75rem; margin: 0.6rem 0; } summary { cursor: pointer; font-weight: 600; }
 details img { max-width: 100%; }
 .off { color: #b54708; font-weight: 600; }
@@ -40,14 +47,16 @@ details img { max-width: 100%; }
 """Added to the style of all pages of comparison."""
 
 SCRIPT = """
+const unmark = (swipe) => swipe.querySelectorAll(".mark").forEach((mark) => mark.remove());
 for (const swipe of document.querySelectorAll(".swipe")) {
   const tools = swipe.previousElementSibling, reading = swipe.nextElementSibling;
-  const [left, right] = tools.querySelectorAll("select"), slider = tools.querySelector("input");
+  const [left, right, shown] = tools.querySelectorAll("select");
+  const slider = tools.querySelector("input");
   const below = swipe.querySelector(".below"), over = swipe.querySelector(".over");
   const bar = swipe.querySelector(".bar"), names = JSON.parse(swipe.dataset.names);
   const sources = new Map();
   for (const image of swipe.parentElement.querySelector("template").content.querySelectorAll("img"))
-    sources.set(image.dataset.layer, image.src);
+    sources.set(`${image.dataset.view} ${image.dataset.layer}`, image.src);
   const canvases = {};
   const draw = (key, src) => {
     const image = new Image();
@@ -64,7 +73,11 @@ for (const swipe of document.querySelectorAll(".swipe")) {
     bar.style.left = `${slider.value}%`;
   };
   const choose = () => {
-    over.src = sources.get(left.value); below.src = sources.get(right.value);
+    const view = shown?.value ?? "0";
+    over.src = sources.get(`${view} ${left.value}`);
+    below.src = sources.get(`${view} ${right.value}`);
+    for (const drawn of swipe.querySelectorAll("[data-view]"))
+      drawn.classList.toggle("gone", drawn.dataset.view !== view);
     over.alt = left.selectedOptions[0].text; below.alt = right.selectedOptions[0].text;
     draw("left", over.src); draw("right", below.src);
   };
@@ -87,21 +100,30 @@ for (const swipe of document.querySelectorAll(".swipe")) {
     const text = (select, name) => name ? `${select.selectedOptions[0].text}: ${name}` : "";
     reading.textContent = [text(left, one), text(right, other)].filter(Boolean).join("  \\u00b7  ");
   };
-  swipe.addEventListener("pointerdown", (event) => { event.preventDefault(); move(event); });
+  swipe.addEventListener("pointerdown", (event) => {
+    if (!event.target.closest(".spot")) { event.preventDefault(); move(event); }
+  });
   swipe.addEventListener("pointermove", move);
   slider.addEventListener("input", place);
   left.addEventListener("change", choose);
   right.addEventListener("change", choose);
+  shown?.addEventListener("change", () => { unmark(swipe); choose(); });
+  for (const spot of swipe.querySelectorAll(".spot"))
+    spot.addEventListener("click", () => {
+      shown.value = spot.dataset.part;
+      shown.dispatchEvent(new Event("change"));
+    });
   choose(); place();
 }
 for (const button of document.querySelectorAll("button[data-scene]")) {
   button.addEventListener("click", () => {
     const swipe = document.getElementById(`swipe-${button.dataset.scene}`);
     if (!swipe) return;
-    const right = swipe.previousElementSibling.querySelectorAll("select")[1];
+    const [, right, shown] = swipe.previousElementSibling.querySelectorAll("select");
     right.value = button.dataset.layer;
+    if (shown) shown.value = button.dataset.part;
     right.dispatchEvent(new Event("change"));
-    swipe.querySelectorAll(".mark").forEach((mark) => mark.remove());
+    unmark(swipe);
     const mark = document.createElement("div");
     mark.className = "mark";
     const [top, first, height, width] = JSON.parse(button.dataset.box);

@@ -18,9 +18,11 @@ from nadir.raster.composite import natural_color, stretched
 from nadir.raster.cube import Cube
 from nadir.raster.labels import Labels
 from nadir.raster.style import INK, QUIET, class_legend, new_figure, paint, save_png, styled
-from nadir.segmentation.view import View, band_reader
+from nadir.segmentation.view import WHOLE, View, band_reader
 
 _SCALE = "RdYlGn"
+_SCENES = 6  # panels
+_NUMBERED = 0.03  # least side of a block that holds its figure, as a share of the panel
 
 
 @styled
@@ -33,8 +35,11 @@ def draw_blocks(
 ) -> None:
     """Draw the held-out blocks of each scene over its map, colored by their mean IoU.
 
+    Scenes are shown as wholes, large ones through the overviews of their maps.
+
     Args:
-        maps: Scene -> map; scenes without a block are left out.
+        maps: Scene -> map; scenes without a block are left out, and beyond the first six with one
+            the others are: the heading says how many.
         rows: Rows of `map_quality.block_rows`.
         classes: The class table.
         path: The PNG to write.
@@ -43,16 +48,23 @@ def draw_blocks(
     Raises:
         OutputError: When the disk is full or not writable.
     """
-    shown = [scene for scene in maps if any(row["scene"] == scene for row in rows)][:6]
+    held = {row["scene"] for row in rows}
+    shown = [scene for scene in maps if scene in held][:_SCENES]
+    if len(held) > len(shown):
+        title = (
+            f"{title}   ({len(shown)} of {len(held)} scenes with held-out ground; "
+            "all are in blocks.parquet)"
+        )
     figure = new_figure(6.4 * min(len(shown), 2), 6.2 * -(-len(shown) // 2) + 0.3)
     panels = figure.subplots(-(-len(shown) // 2), min(len(shown), 2), squeeze=False).ravel()
     colors = ScalarMappable(Normalize(0, 1), _SCALE)
     for axes in panels[len(shown) :]:
         axes.set_visible(False)
     for axes, scene in zip(panels, shown, strict=False):
-        view = View.of(maps[scene])
         with rasterio.open(maps[scene]) as dataset:
-            ids = view.read(band_reader(dataset))
+            view = View.entire(dataset.shape)
+            large = max(dataset.shape) > WHOLE
+            ids = view.read_overview(dataset) if large else view.read(band_reader(dataset))
         faded = 255 - (255 - paint(ids, classes).astype(np.uint16)) * 2 // 5
         axes.imshow(faded.astype(np.uint8))
         for row in rows:
@@ -64,7 +76,7 @@ def draw_blocks(
             axes.add_patch(
                 Rectangle(corner, side, side, facecolor=color, edgecolor="white", lw=0.5)
             )
-            if len(rows) <= 80:
+            if len(rows) <= 80 and side >= _NUMBERED * max(ids.shape):
                 axes.text(
                     corner[0] + side / 2,
                     corner[1] + side / 2,

@@ -1,4 +1,4 @@
-"""What a picture of a scene shows: the whole scene, thinned out, or its most varied part."""
+"""What a picture of a scene shows: all of it, thinned out, its most varied part, or a place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,33 @@ PART = 2048
 """Side of the part of a large scene that is shown."""
 PIXELS = 1024
 """Largest side of a panel in picture pixels; larger views are thinned out."""
+AROUND = 512
+"""Least side in pixels of what is shown around a place."""
 _READ = 1024  # side of the windows in which a view is read, before thinning
+
+
+def every(values: NDArray, step: int) -> NDArray:
+    """Return every `step`-th pixel along the last two axes."""
+    return values[..., ::step, ::step]
+
+
+def commonest(ids: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
+    """Return the commonest class of each `step` x `step` pixels, 0 only where all are no data.
+
+    So do overviews of maps (`nadir.raster.cog`); of classes as common the first one is taken.
+    """
+    if step == 1:
+        return ids
+    rows, columns = (np.arange(0, length, step) for length in ids.shape)
+    result = np.zeros((len(rows), len(columns)), np.uint8)
+    most = np.zeros(result.shape, np.uint32)
+    for number in np.flatnonzero(np.bincount(ids.ravel(), minlength=1)).tolist():
+        if number:
+            lines = np.add.reduceat(ids == number, rows, axis=0, dtype=np.uint32)
+            count = np.add.reduceat(lines, columns, axis=1)
+            result[count > most] = number
+            np.maximum(most, count, out=most)
+    return result
 
 
 @dataclass(frozen=True)
@@ -66,16 +92,58 @@ class View:
         )
         return cls(y, x, rows, columns, -(-max(rows, columns) // PIXELS), False)
 
+    @classmethod
+    def entire(cls, shape: tuple[int, int]) -> View:
+        """Return the view of a whole scene of any size.
+
+        Of scenes larger than `WHOLE` the step is a power of two, so that a picture's pixels are
+        those of an overview of the map.
+        """
+        step = -(-max(shape) // PIXELS)
+        if max(shape) > WHOLE:
+            step = 1 << (step - 1).bit_length()
+        return cls(0, 0, *shape, step, True)
+
+    @classmethod
+    def around(cls, box: tuple[int, int, int, int], shape: tuple[int, int]) -> View:
+        """Return a square around a window of a scene, as far inside the scene as it can be.
+
+        Args:
+            box: First row, first column, rows and columns of the window.
+            shape: Rows and columns of the scene.
+        """
+        y, x, height, width = box
+        side = max(AROUND, 2 * max(height, width))
+        rows, columns = min(side, shape[0]), min(side, shape[1])
+        top = min(max(y + (height - rows) // 2, 0), shape[0] - rows)
+        left = min(max(x + (width - columns) // 2, 0), shape[1] - columns)
+        return cls(top, left, rows, columns, -(-max(rows, columns) // PIXELS), False)
+
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of the picture."""
         return -(-self.height // self.step), -(-self.width // self.step)
 
-    def read(self, reader: Callable[[int, int, int, int], NDArray]) -> NDArray:
+    def holds(self, box: tuple[int, int, int, int]) -> bool:
+        """Whether a window (first row, first column, rows, columns) lies in the view as a whole."""
+        y, x, height, width = box
+        return (
+            self.y <= y
+            and self.x <= x
+            and y + height <= self.y + self.height
+            and x + width <= self.x + self.width
+        )
+
+    def read(
+        self,
+        reader: Callable[[int, int, int, int], NDArray],
+        thinned: Callable[[NDArray, int], NDArray] = every,
+    ) -> NDArray:
         """Read the view through `reader(y, x, height, width)`, window by window.
 
         Args:
             reader: Returns an array whose last two axes are rows and columns.
+            thinned: Makes one pixel of each `step` x `step` ones: `every` or `commonest`.
 
         Returns:
             The thinned array; its last two axes have `shape`.
@@ -84,13 +152,24 @@ class View:
         lines = []
         for y in range(0, self.height, side):
             parts = [
-                reader(
-                    self.y + y, self.x + x, min(side, self.height - y), min(side, self.width - x)
-                )[..., :: self.step, :: self.step]
+                thinned(
+                    reader(
+                        self.y + y,
+                        self.x + x,
+                        min(side, self.height - y),
+                        min(side, self.width - x),
+                    ),
+                    self.step,
+                )
                 for x in range(0, self.width, side)
             ]
             lines.append(np.concatenate(parts, axis=-1))
         return np.concatenate(lines, axis=-2)
+
+    def read_overview(self, dataset: rasterio.DatasetReader) -> NDArray:
+        """Read a raster's first band from the overviews inside it, so never pixel by pixel."""
+        window = Window(self.x, self.y, self.width, self.height)
+        return dataset.read(1, window=window, out_shape=self.shape)
 
     def metres(self, grid: Grid) -> float:
         """Return how many metres a picture pixel measures along columns, at the view's center."""
