@@ -96,8 +96,7 @@ class View:
     def entire(cls, shape: tuple[int, int]) -> View:
         """Return the view of a whole scene of any size.
 
-        Of scenes larger than `WHOLE` the step is a power of two, so that a picture's pixels are
-        those of an overview of the map.
+        Of scenes larger than `WHOLE` the step is a power of two, as those of a map's overviews are.
         """
         step = -(-max(shape) // PIXELS)
         if max(shape) > WHOLE:
