@@ -60,8 +60,8 @@ def test_large_scenes_are_thinned_to_an_overview(
     monkeypatch.setattr(view, "_READ", 64)
     shape = (1103, 1201)
     rng = np.random.default_rng(1)
-    ids = np.kron(rng.integers(1, 4, (70, 80)), np.ones((16, 16), int))[: shape[0], : shape[1]]
-    ids = np.where(rng.random(shape) < 0.1, rng.integers(1, 4, shape), ids).astype(np.uint8)
+    ids = np.kron(rng.integers(1, 4, (18, 19)), np.ones((64, 64), int))[: shape[0], : shape[1]]
+    ids = np.where(rng.random(shape) < 0.2, rng.integers(1, 4, shape), ids).astype(np.uint8)
     table = ClassTable(
         classes=tuple(LandClass(value=n, name=str(n), color=f"#0000{n:02}") for n in (1, 2, 3))
     )
@@ -75,8 +75,8 @@ def test_large_scenes_are_thinned_to_an_overview(
     with rasterio.open(tmp_path / "map.tif") as dataset:
         found = shown.read_overview(dataset)
     truth = shown.read(lambda y, x, h, w: ids[y : y + h, x : x + w], commonest)
-    assert (truth == found).mean() > 0.97, "overviews are made one of the other"
-    assert (ids[::4, ::4] == truth).mean() < 0.95, "single pixels say less"
+    # Overviews are made one of the other, and lie half a pixel off where sides are no multiples.
+    assert (truth == found).mean() > 0.93 > 0.9 > (ids[::4, ::4] == truth).mean()
 
 
 def test_commonest() -> None:
