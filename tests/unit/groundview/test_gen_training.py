@@ -17,7 +17,7 @@ from nadir.groundview.conditions import Frame
 from nadir.groundview.fitting import fit_groundview
 from nadir.groundview.frames import FrameKeeper, grid, read_frames
 from nadir.groundview.generator import load_generator
-from nadir.groundview.learner import AdversarialLearner, Adversaries, slope_penalty
+from nadir.groundview.learner import AdversarialLearner, Adversaries, FlowLearner, slope_penalty
 from nadir.groundview.pairs import open_pairs
 from nadir.groundview.probe import collapsed, diversity
 from nadir.groundview.training import train_groundview, view_data
@@ -128,6 +128,23 @@ def test_nan_ends_the_training_and_leaves_the_last_sound_state(tmp_path, pairs, 
     assert state["progress"]["epochs"] == 1
     assert all(value.isfinite().all() for value in state["network"].values())
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("model", [GAN, FLOW, DCGAN], ids=lambda model: model.name)
+def test_too_little_memory_is_one_line_and_no_talk_of_parts(tmp_path, pairs, model, monkeypatch):
+    """What is computed of a generator's batch is no sum over its samples."""
+
+    def no_room(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB")
+
+    for learner in (AdversarialLearner, FlowLearner):
+        monkeypatch.setattr(learner, "training_step", no_room)
+    with pytest.raises(InputError) as told:
+        run(tmp_path, pairs, model)
+    assert str(told.value) == (
+        "train.batch_size: a batch needs more memory than this cpu has free. "
+        "Set train.batch_size to a smaller value."
+    )
 
 
 def test_a_generator_of_one_picture_is_said_to_have_collapsed(tmp_path, pairs, monkeypatch, caplog):

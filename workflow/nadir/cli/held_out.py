@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_LOWER = ("predict.batch_size", "predict.window")
+
 
 def add_ground(parser: argparse.ArgumentParser) -> None:
     """Add the options that name models, scenes and their split."""
@@ -43,7 +45,7 @@ def models(paths: list[Path], threads: int) -> Iterator[Predictor]:
     folders = [path.parent for path in paths]
     # Torch is imported, and a GPU held, only for a model that computes with it.
     needed = any(needs_device(folder) for folder in folders)
-    with lease(device()) if needed else nullcontext("cpu") as place:
+    with lease(device(), lower=_LOWER) if needed else nullcontext("cpu") as place:
         yield load_models(folders, place, threads)
 
 

@@ -76,7 +76,7 @@ class ComputeConfig(ConfigModel):
     out_of_memory: Literal["stop", "split"] = "stop"
     """What a training does when a GPU's memory is too small for its batches: `stop` says which
     batch would fit; `split` computes each batch in parts, which takes a third more time, and begins
-    the epoch anew.
+    the epoch anew. Batches of a ground-view generator stay whole.
     """
 
 

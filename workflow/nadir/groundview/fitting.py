@@ -66,7 +66,7 @@ def fit_groundview(
     """
     seed = derived_seed(session.seed, cfg.seed, _STAGES[session.stage])
     frame = Frame(data.train.photos.shape[-1], data.train.crops.shape[-1], data.crop_m)
-    with lease(session.device) as device:
+    with lease(session.device, lower=[ViewLearner.batch_key]) as device:
         torch.set_num_threads(session.threads)
         seed_all(seed, _WEIGHTS)
         learner = build_learner(data, model, cfg, session, frame)

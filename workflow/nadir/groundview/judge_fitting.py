@@ -89,7 +89,7 @@ def fit_judge(pairs: Pairs, cfg: JudgeConfig, session: Session) -> dict[str, Any
         for some in (pairs.of("train"), pairs.of("validation"))
     )
     known = bool(np.isfinite(train.shares).all(axis=1).any())
-    with lease(session.device) as device:
+    with lease(session.device, lower=[JudgeLearner.batch_key]) as device:
         torch.set_num_threads(session.threads)
         seed_all(run_seed, _WEIGHTS)
         network = JudgeNetwork(cfg)
@@ -100,6 +100,7 @@ def fit_judge(pairs: Pairs, cfg: JudgeConfig, session: Session) -> dict[str, Any
             work=session.work,
             seed=run_seed,
             device=device,
+            out_of_memory=session.out_of_memory,
         )
         label = device_label(device)
     description = {

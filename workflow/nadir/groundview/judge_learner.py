@@ -146,6 +146,9 @@ class JudgeLearner(Learner):
         cfg: Its section.
     """
 
+    sample_axis = 0
+    batch_key = "judge.batch_size"
+
     def __init__(self, judge: JudgeNetwork, cfg: JudgeConfig) -> None:
         super().__init__(
             LoopConfig(
@@ -168,7 +171,7 @@ class JudgeLearner(Learner):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of a batch."""
         light, cut, shares = batch
-        features = self.judge(torch.cat([light, cut]))
+        features = self.in_parts(self.judge, torch.cat([light, cut]))
         classes = share_loss(self.judge.shares(features[: len(light)]), shares)
         known = bool(torch.isfinite(shares).all(dim=1).any())
         weight = self.instance if known else 1.0

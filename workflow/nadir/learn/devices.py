@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_ASKED = re.compile(r"Tried to allocate ([\d.]+ \w+)")
 _CHOICES = ("auto", "cpu", "cuda")
 
 
@@ -80,7 +82,9 @@ def resolve(device: str) -> torch.device:
 
 
 @contextmanager
-def lease(device: str, group: Group = ALONE) -> Iterator[torch.device]:
+def lease(
+    device: str, group: Group = ALONE, *, lower: Sequence[str] = ()
+) -> Iterator[torch.device]:
     """Yield a torch device that no other nadir process on this machine holds a lease of.
 
     Of several visible GPUs the first free one is taken; where none is free, this waits (see
@@ -90,16 +94,19 @@ def lease(device: str, group: Group = ALONE) -> Iterator[torch.device]:
         device: `auto`, `cpu` or `cuda`.
         group: The processes that train together: those of a machine get a GPU each. The first of
             them holds all their locks.
+        lower: Settings of which smaller values take less memory, the first one the most likely.
 
     Raises:
-        InputError: As `resolve`, or when there are fewer GPUs than processes.
+        InputError: As `resolve`, or when there are fewer GPUs than processes, or when a GPU's
+            memory is too small for what is computed in the block.
         LostProcessError: When another process of the group has ended.
     """
     import torch
 
     found = resolve(device)
     if found.type == "cpu":
-        yield found
+        with within_memory(found, lower):
+            yield found
         return
     message = f"gpus of node {group.node}"
     with ExitStack() as held:
@@ -120,7 +127,35 @@ def lease(device: str, group: Group = ALONE) -> Iterator[torch.device]:
             numbers = [int(number) for number in told(group, message).split(",")]
         own = torch.device("cuda", numbers[group.local_rank])
         torch.cuda.set_device(own)
-        yield own
+        with within_memory(own, lower):
+            yield own
+
+
+@contextmanager
+def within_memory(device: torch.device, lower: Sequence[str] = ()) -> Iterator[None]:
+    """Say what helps when a device's memory is too small for what is computed in the block.
+
+    Args:
+        device: What computes.
+        lower: Settings of which smaller values take less memory, the first one the most likely;
+            none where only other programs can make room.
+
+    Raises:
+        InputError: When it is too small.
+    """
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        asked = _ASKED.search(str(error))
+        more = f": {asked[1]} more are needed" if asked else ""
+        smaller = f"Set {' or '.join(lower)} to a smaller value" if lower else "Stop what fills it"
+        raise InputError(
+            lower[0] if lower else "compute.device",
+            f"the free memory of this {device_label(device)} is too small{more}",
+            f"{smaller}, take a GPU with more memory, or set compute.device to cpu.",
+        ) from error
 
 
 def device_label(device: torch.device) -> str:

@@ -45,9 +45,11 @@ class Learner(LightningModule):
         batch: The batch at work.
         sample_axis: Of the tensors of a batch, the axis of its samples; None where a batch is
             something else: then it is not computed in parts.
+        batch_key: The setting of the size of a batch.
     """
 
     sample_axis: int | None = None
+    batch_key = "train.batch_size"
 
     def __init__(self, cfg: TrainConfig) -> None:
         super().__init__()

@@ -182,7 +182,8 @@ def _make_room(
         learner.to(device)
         step = partial(_try_samples, learner, batch, device)
         room = room_for(step, samples, memory(device), learner.network())
-    raise too_large(samples, room, device_label(device), split)
+    splits = split if learner.sample_axis is not None else None
+    raise too_large(samples, room, device_label(device), splits, learner.batch_key)
 
 
 def _try_samples(learner: Learner, batch: Any, device: torch.device, count: int) -> None:

@@ -125,14 +125,17 @@ def _fits(step: Callable[[int], None], count: int) -> bool:
     return True
 
 
-def too_large(samples: int, room: Room | None, label: str, split: bool) -> InputError:
+def too_large(
+    samples: int, room: Room | None, label: str, split: bool | None, key: str
+) -> InputError:
     """Return what to say of a batch that does not fit.
 
     Args:
         samples: Samples of the batch; 0 when that is not known.
         room: What fits; None when that was not measured.
         label: Name of the device.
-        split: Whether batches are already to be computed in parts.
+        split: Whether batches are already to be computed in parts; None where they cannot be.
+        key: The setting of the size of a batch.
     """
     whole = f"a batch of {samples} samples" if samples else "a batch"
     problem = f"{whole} needs more memory than this {label} has free"
@@ -143,14 +146,14 @@ def too_large(samples: int, room: Room | None, label: str, split: bool) -> Input
         problem += f"; {room.measured} were tried and fit{likely}"
     elif room is not None:
         return InputError(
-            "train.batch_size",
+            key,
             f"{problem}, and so does a single sample",
             "Choose a smaller network or crop, or a GPU with more memory.",
         )
-    remedy = f"Set train.batch_size to {size}"
-    if not split:
+    remedy = f"Set {key} to {size}"
+    if split is False:
         remedy += ", or compute.out_of_memory to split, which computes the same batch in parts"
-    return InputError("train.batch_size", problem, remedy + ".")
+    return InputError(key, problem, remedy + ".")
 
 
 def in_parts(

@@ -73,7 +73,7 @@ def fit_descriptor(
         optimizer=OptimizerConfig(name="adamw", learning_rate=cfg.learning_rate, weight_decay=1e-3),
         scheduler=SchedulerConfig(name="cosine", warmup=1 if epochs > 4 else 0),
     )
-    with lease(session.device) as found:
+    with lease(session.device, lower=[DescriptorLearner.batch_key]) as found:
         torch.set_num_threads(session.threads)
         seed_all(run_seed, _WEIGHTS)
         network = Descriptor(cfg.channels, cfg.width)
@@ -82,7 +82,13 @@ def fit_descriptor(
         train = PairBatches(*made_of, min(EPOCH, cfg.steps), run_seed)
         held = PairBatches(*made_of, _VALIDATION, run_seed, fixed=True)
         best, progress = fit(
-            learner, train, held, work=session.work, seed=run_seed, device=found, logs=None
+            learner,
+            train,
+            held,
+            work=session.work,
+            seed=run_seed,
+            device=found,
+            out_of_memory=session.out_of_memory,
         )
         label = device_label(found)
     description = {

@@ -27,6 +27,9 @@ class DescriptorLearner(Learner):
         cfg: The training's section.
     """
 
+    sample_axis = 0
+    batch_key = "descriptor.batch_size"
+
     def __init__(self, model: Descriptor, cfg: TrainConfig) -> None:
         super().__init__(cfg)
         self.model = model
@@ -87,7 +90,7 @@ class DescriptorLearner(Learner):
             photos: (n, 3, s, s) float32.
             grounds: (m, 3, S, S) float32.
         """
-        features, under = self.model(photos), self.model(grounds)
+        features, under = (self.in_parts(self.model, shown) for shown in (photos, grounds))
         mean = under.mean((0, 2, 3), keepdim=True)
         side, wide = features.shape[-1], under.shape[-1]
         window = torch.from_numpy(np.asarray(disk(side))).to(features)

@@ -54,6 +54,9 @@ class RegressionLearner(Learner):
         substrate: The substrate's (width, height), for errors in pixels.
     """
 
+    sample_axis = 0
+    batch_key = "method.batch_size"
+
     def __init__(
         self, model: RegressionNetwork, cfg: TrainConfig, substrate: tuple[int, int]
     ) -> None:
@@ -70,7 +73,7 @@ class RegressionLearner(Learner):
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
         """Return the loss of a batch."""
         photos, targets = batch
-        loss = mse_loss(self.model(photos), targets)
+        loss = mse_loss(self.in_parts(self.model, photos), targets)
         self._add("train", loss, len(targets))
         return loss
 
@@ -118,7 +121,7 @@ def fit_regression(data: RegressionData, cfg: Regression, session: Session) -> d
     rows: list[dict[str, float]] = []
     done: list[Progress] = []
     sides = _sides(data)
-    with lease(session.device) as device:
+    with lease(session.device, lower=[RegressionLearner.batch_key]) as device:
         torch.set_num_threads(session.threads)
         train = load_samples(data.train, cfg.size, sides)
         validation = PhotoBatches(load_samples(data.validation, cfg.size, sides), cfg.batch_size)
@@ -136,6 +139,7 @@ def fit_regression(data: RegressionData, cfg: Regression, session: Session) -> d
                     work=_member_folder(session.work, member),
                     seed=run_seed,
                     device=device,
+                    out_of_memory=session.out_of_memory,
                 )
                 weights |= {member_tensor(member, name): best[name] for name in best}
                 rows += [{"member": member + 1.0, **row} for row in progress.rows]

@@ -49,7 +49,7 @@ def fit_retrieval(
         InputError: For a picture that cannot be read, weights that cannot be had.
     """
     run_seed = derived_seed(session.seed, cfg.seed)
-    with lease(session.device, session.group) as device:
+    with lease(session.device, session.group, lower=[RetrievalLearner.batch_key]) as device:
         torch.set_num_threads(session.threads)
         train, held = [
             place_pictures(rows, data, cfg, model_cfg.size, session.threads)

@@ -56,7 +56,7 @@ def fit_network(
         InputError: For a model that cannot be built or a device that is not there.
     """
     run_seed = derived_seed(session.seed, cfg.seed)
-    with lease(session.device, session.group) as found:
+    with lease(session.device, session.group, lower=[SegmentationLearner.batch_key]) as found:
         torch.set_num_threads(session.threads)
         learner = build_learner(data, model_cfg, cfg, run_seed)
         learner.watchers.extend(watchers)

@@ -53,7 +53,7 @@ def search_rate(
     check_training(train, table)
     data = assemble(open_scenes(scenes), split, statistics, table)
     run_seed = derived_seed(seed, train.seed)
-    with lease(device) as found:
+    with lease(device, lower=["train.batch_size"]) as found:
         torch.set_num_threads(threads)
         deterministic(found)
         learner = build_learner(data, model, train, run_seed)

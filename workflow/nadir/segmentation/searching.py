@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from pydantic import ValidationError
 
 from nadir.config.classes import ClassTable
@@ -155,25 +154,18 @@ class TrialTraining:
 
         with tempfile.TemporaryDirectory(dir=self.folder) as made:
             outputs = TrainOutputs(Path(made), Path(made) / "history.parquet")
-            try:
-                key = train_model(
-                    fit,
-                    self.data.scenes,
-                    self.data.split,
-                    self.data.statistics,
-                    model=experiment.model,
-                    train=experiment.train,
-                    table=self.data.table,
-                    outputs=outputs,
-                    run=self.run,
-                    outlines=self.data.outlines,
-                )
-            except torch.OutOfMemoryError as error:
-                raise InputError(
-                    "search.space",
-                    f"{values} take more memory than the GPU has",
-                    "Search below that, or with smaller batches.",
-                ) from error
+            key = train_model(
+                fit,
+                self.data.scenes,
+                self.data.split,
+                self.data.statistics,
+                model=experiment.model,
+                train=experiment.train,
+                table=self.data.table,
+                outputs=outputs,
+                run=self.run,
+                outlines=self.data.outlines,
+            )
             return _outcome(outputs, self.cfg.metric, experiment.train.monitor, key)
 
 
