@@ -290,18 +290,22 @@ def test_every_key_of_a_profile_is_an_option(path, options):
         assert f"--{key}" in options, f"{path}: {key}"
 
 
-def test_what_may_run_long_gets_more_at_a_second_attempt_on_slurm():
+def test_every_rule_gets_more_at_a_second_attempt_on_slurm():
     profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
     assert profile["retries"] >= 1
+    assert profile["default-resources"] == {"runtime": "60 * attempt", "mem_mb": "2000 * attempt"}
     given = profile["set-resources"]
+    found = set()
     for path in (ROOT / "rules").glob("*.smk"):
         for block in re.split(r"^(?=rule |checkpoint )", path.read_text(), flags=re.M):
             minutes = re.search(r"^ {8}runtime=(\d+)", block, re.M)
-            if minutes and (int(minutes[1]) >= 240 or re.search(r"^ {8}gpu=", block, re.M)):
+            if minutes:
                 rule = re.match(r"\w+ (\w+)", block)[1]
+                found.add(rule)
                 memory = re.search(r"^ {8}mem_mb=(\d+)", block, re.M)[1]
                 more = {"runtime": f"{minutes[1]} * attempt", "mem_mb": f"{memory} * attempt"}
                 assert given.get(rule) == more, rule
+    assert set(given) == found and len(found) > 100
 
 
 def asked():
