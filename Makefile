@@ -70,7 +70,8 @@ run: $(ENVIRONMENT) ## run the workflow on config.yaml
 	snakemake --cores $(CORES) $(SNAKEMAKE_ARGS)
 
 report: run ## results/report.html: figures and tables of everything that was made
-	snakemake --report results/report.html
+	snakemake --cores 1 results/cost.html
+	snakemake --report results/report.html all results/cost.html
 
 results: ## say where the map, the comparison and the report are
 	@echo; echo "Results:"
