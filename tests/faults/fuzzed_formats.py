@@ -451,3 +451,99 @@ def _odd_states() -> list[bytes]:
 
 
 FORMATS["state"] = Format(".pt", _make_state, _read_state, _odd_states)
+
+
+_SIDE = 48
+
+
+def _geotiff(bands: int, dtype: str, **options: Any) -> Callable[[], bytes]:
+    """Return what makes a raster with a place: noise, or values 1 and 2 for a single band."""
+
+    def make() -> bytes:
+        import rasterio
+        from rasterio.transform import from_origin
+
+        random = np.random.default_rng(5)
+        values = random.integers(1, 3 if bands == 1 else 9000, (bands, _SIDE, _SIDE)).astype(dtype)
+        shape = {"width": _SIDE, "height": _SIDE, "count": bands, "dtype": dtype}
+        place = {"crs": "EPSG:32631", "transform": from_origin(4e5, 46e5, 10, 10)}
+        with rasterio.MemoryFile() as file:
+            with file.open(driver="GTiff", **shape, **place, **options) as raster:
+                raster.write(values)
+                if bands > 1:
+                    raster.descriptions = ("B02", "B03")
+            return bytes(file.read())
+
+    return make
+
+
+def _with_fields(make: Callable[[], bytes], **changes: Any) -> bytes:
+    """Return a TIFF in whose first page fields of one value are replaced, by their numbers."""
+    data = bytearray(make())
+    (page,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, page)
+    for at in range(page + 2, page + 2 + 12 * count, 12):
+        name = f"f{struct.unpack_from('<H', data, at)[0]}"
+        if name in changes:
+            struct.pack_into("<HII", data, at + 2, 4, 1, changes[name])
+    return bytes(data)
+
+
+def _lying_tiffs(make: Callable[[], bytes]) -> Callable[[], list[bytes]]:
+    """Return what makes rasters that state other sides, tiles, types, and offsets."""
+    changes: tuple[dict[str, int], ...] = (
+        *({name: value} for name in ("f256", "f257") for value in (0, 1, 49, 1 << 20, 0x7FFFFFFF)),
+        {"f256": 1 << 24, "f257": 1 << 24},
+        *({name: value} for name in ("f322", "f323") for value in (0, 7, 1 << 20, 0x7FFFFFF0)),
+        *({"f277": value} for value in (0, 1, 3, 65535)),
+        *({"f258": value} for value in (0, 1, 7, 64)),
+        *({"f259": value} for value in (1, 2, 5, 7, 34925, 50000, 65000)),
+        *({"f339": value} for value in (2, 3, 6, 99)),
+        *({"f317": value} for value in (2, 3, 99)),
+        *({"f284": 2}, {"f262": 3}, {"f262": 6}, {"f262": 99}, {"f324": 1 << 30}, {"f325": 1}),
+    )
+    return lambda: [_with_fields(make, **change) for change in changes]
+
+
+def _read_image(path: Path) -> object:
+    """Check an image as `check-images` does, then read all of it as `build-cube` does."""
+    from nadir.config.scenes import ImageSource, SceneConfig
+    from nadir.raster.check import check_scene
+    from nadir.raster.sources import open_source
+
+    image = ImageSource(file=str(path), scale=1e-4, offset=0)
+    scene = SceneConfig(dates={"june": image}, role="predict")
+    facts = check_scene("here", scene, ("B02", "B03"))
+    source = open_source(image, ("B02", "B03"))
+    height, width = source.grid.shape
+    for y in range(0, min(height, 512), 128):
+        source.read(y, 0, min(128, height - y), min(512, width))
+    source.close()
+    return facts
+
+
+def _read_mask(path: Path) -> object:
+    """Check a mask as `check-scene` does, then align it as `align-labels` does."""
+    from nadir.config.classes import ClassTable
+    from nadir.config.scenes import ImageSource, LabelConfig, MaskSource, SceneConfig
+    from nadir.raster.check import check_scene
+    from nadir.raster.grid import Grid
+    from nadir.raster.labels import align_labels
+
+    table = ClassTable.model_validate(
+        {"classes": [{"value": 1, "name": "forest"}, {"value": 2, "name": "crops"}]}
+    )
+    image = path.parent.parent / "sound.tif"
+    if not image.exists():
+        image.write_bytes(_geotiff(2, "uint16")())
+    dates = {"june": ImageSource(file=str(image), scale=1e-4, offset=0)}
+    scene = SceneConfig(dates=dates, mask=MaskSource(file=str(path)))
+    grid = Grid.from_dict(check_scene("here", scene, ("B02", "B03"), table)["grid"])
+    manifest = path.with_name("labels.manifest.json")
+    return align_labels(path, grid, table, LabelConfig(), manifest, {}, workers=1)
+
+
+_IMAGE = _geotiff(2, "uint16", tiled=True, blockxsize=16, blockysize=16, compress="deflate")
+_MASK = _geotiff(1, "uint8", tiled=True, blockxsize=16, blockysize=16, compress="lzw")
+FORMATS["image as GeoTIFF"] = Format(".tif", _IMAGE, _read_image, _lying_tiffs(_IMAGE))
+FORMATS["mask as GeoTIFF"] = Format(".tif", _MASK, _read_mask, _lying_tiffs(_MASK))
