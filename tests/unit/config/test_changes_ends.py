@@ -63,3 +63,22 @@ def test_other_classes_and_a_reserved_name():
     raw["landcover"]["datasets"]["changes"] = raw["landcover"]["datasets"]["old"]
     with pytest.raises(ConfigError, match="'changes' is reserved"):
         load_config(raw, look=False)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_experiment_of_several_seeds_has_a_map_for_each(when):
+    raw = copy.deepcopy(RAW)
+    raw["landcover"]["experiments"]["many"] = {
+        "datasets": ["old", "new"],
+        "model": {"name": "unet_scratch"},
+        "seeds": [0, 1],
+    }
+    raw["landcover"]["changes"]["years"][when]["experiment"] = "many"
+    with pytest.raises(ConfigError) as caught:
+        load_config(raw, look=False)
+    said = str(caught.value)
+    assert f"years.{when}.experiment: 'many' has several seeds" in said
+    assert "name one of them ('many_0', 'many_1'), or an ensemble" in said
+    assert "no experiment" not in said
+    raw["landcover"]["changes"]["years"][when]["experiment"] = "many_1"
+    assert load_config(raw, look=False).landcover.changes["years"]

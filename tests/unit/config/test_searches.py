@@ -18,6 +18,7 @@ RAW = {
         "datasets": {"valley": {"scenes": {"valley": {"world": "valley"}}}},
         "experiments": {
             "own": {"recipe": "nadir_landcover", "datasets": ["valley"]},
+            "many": {"recipe": "nadir_landcover", "datasets": ["valley"], "seeds": [0, 3]},
             "forest": {"recipe": "random_forest", "datasets": ["valley"]},
             "both": {
                 "datasets": ["valley"],
@@ -48,6 +49,7 @@ def test_a_good_search_is_taken():
     assert not problems(space, max_seconds=60, workers=4)
     whole = [{"name": "unet", "encoder": "resnet18"}, {"name": "unet_scratch", "width": 16}]
     assert not problems({"model": {"kind": "categorical", "choices": whole}})
+    assert not problems(space, experiment="many_3")
 
 
 @pytest.mark.parametrize(
@@ -66,6 +68,12 @@ def test_a_good_search_is_taken():
         ({"model.width": {"kind": "categorical", "choices": [8, 8]}}, {}, "given twice"),
         ({"train.ema": {"kind": "flot"}}, {}, "did you mean 'float'"),
         ({"train.clip": RATE}, {"experiment": "owm"}, "did you mean 'own'"),
+        (
+            {"train.clip": RATE},
+            {"experiment": "many"},
+            "s.experiment: 'many' has several seeds, an experiment each: name one of them "
+            "('many_0', 'many_3')",
+        ),
         ({"train.clip": RATE}, {"experiment": "forest"}, "random forest"),
         ({"train.clip": RATE}, {"experiment": "both"}, "ensemble"),
         ({"train.clip": RATE}, {"dataset": "valey"}, "did you mean 'valley'"),

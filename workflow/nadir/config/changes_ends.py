@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nadir.config.landcover import JobConfig, MapConfig
+from nadir.config.seeds import seeds_hint
 from nadir.errors import did_you_mean
 
 
@@ -32,7 +33,10 @@ def _map_ends(path: str, job: JobConfig, made: MapConfig) -> Iterator[str]:
         yield _nothing(path, "dataset", made.dataset, job.datasets)
     elif made.scene not in dataset.scenes:
         yield _nothing(path, "scene", made.scene, dataset.scenes)
-    if experiment is None:
+    several = seeds_hint(made.experiment, job.experiments)
+    if several:
+        yield f"{path}.experiment: {several}, or an ensemble of which it is a member"
+    elif experiment is None:
         yield _nothing(path, "experiment", made.experiment, job.experiments)
     elif dataset is not None and made.dataset not in experiment.datasets:
         yield f"{path}.experiment: {made.experiment!r} is not trained on {made.dataset!r}"

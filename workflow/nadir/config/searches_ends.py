@@ -13,6 +13,7 @@ from nadir.config.experiments import ExperimentConfig
 from nadir.config.explain import explain
 from nadir.config.nested import section_of
 from nadir.config.searches import SEARCHED, SearchConfig
+from nadir.config.seeds import seeds_hint
 from nadir.errors import did_you_mean, sentences
 
 _NO_PARAMETERS = {
@@ -39,7 +40,10 @@ def search_ends(
     named = section_of(raw, job_name, "experiments")
     for name, search in searches.items():
         path = f"{job_name}.searches.{name}"
-        if search.experiment not in named:
+        several = seeds_hint(search.experiment, named)
+        if several:
+            yield f"{path}.experiment: {several}; a search trains each trial once"
+        elif search.experiment not in named:
             hint = did_you_mean(search.experiment, named)
             yield f"{path}.experiment: no experiment {search.experiment!r}{hint}"
         elif search.experiment in experiments:

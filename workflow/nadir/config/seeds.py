@@ -40,6 +40,26 @@ def spread_seeds(raw: dict[str, Any], jobs: Iterable[str], problems: list[str]) 
     return filled
 
 
+def seeds_hint(name: str, experiments: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with naming an experiment of several seeds, if `name` is one.
+
+    Args:
+        name: What is named.
+        experiments: The job's experiments, one a seed: models or sections.
+    """
+    own = [key for key, experiment in experiments.items() if _repeats(experiment) == name]
+    if not own or name in experiments:
+        return None
+    listed = ", ".join(map(repr, own))
+    return f"{name!r} has several seeds, an experiment each: name one of them ({listed})"
+
+
+def _repeats(experiment: Any) -> Any:
+    if isinstance(experiment, dict):
+        return experiment.get("repeats")
+    return getattr(experiment, "repeats", None)
+
+
 def _seeds(experiment: Any) -> list[int]:
     """Return the seeds of an experiment; none where what is given is no list of different ones."""
     seeds = experiment.get("seeds") if isinstance(experiment, dict) else None
