@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nadir.config.encoders import TORCHGEO, TORCHGEO_REMEDY
@@ -64,7 +64,7 @@ def band_sources(
         log.warning("%s: which band is which is not known; their filters are taken in turn", asked)
         return [channel % channels for channel in range(in_channels)]
     landsat = _OTHER_NUMBERS in asked.upper()
-    key = str.strip if landsat else band_key
+    key: Callable[[str], str] = str.strip if landsat else band_key
     place = {key(name): index for index, name in enumerate(known)}
     sources = [place.get(key(name)) for name in bands]
     strange = [name for name, source in zip(bands, sources, strict=True) if source is None]
