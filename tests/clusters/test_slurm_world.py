@@ -62,7 +62,7 @@ def test_the_default_world_gives_on_slurm_what_it_gives_here(
     assert len(jobs) < len(list((spread.folder / "results/logs").glob("*/*.log"))) / 2
     one, other = products(alone.folder), products(spread.folder)
     assert one.keys() == other.keys() and len(one) > 100
-    assert sum(name.endswith("/map.tif") for name in one) == 6
+    assert sum(name.endswith("/map.tif") for name in one) == 5
     assert {name for name in one if one[name] != other[name]} == set()
 
 
