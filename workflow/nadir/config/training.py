@@ -238,7 +238,7 @@ class TrainConfig(ConfigModel):
     scheduler: SchedulerConfig = SchedulerConfig()
     """The learning-rate schedule."""
     augment: AugmentConfig = AugmentConfig()
-    """Rotations, flips and extra copies."""
+    """What is changed in tiles before they are learned from, and which of them are drawn."""
     monitor: Literal["validation_loss", "validation_miou", "validation_iou"] = "validation_loss"
     """What decides which epoch's weights are kept; `validation_iou` is the IoU of
     `monitor_class`.
