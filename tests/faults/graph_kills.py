@@ -16,7 +16,8 @@ Where `--folder` is kept, a loop that was itself cut short goes on after its las
 workflow and package, as a clone in which `snakemake --cores 2` has ended.
 
 Prints figures as JSON; the exit code is 1 when a product differs from the uninterrupted run's in a
-single byte, is lacking, or came on top, when a run failed, or when anything half-written is left.
+single byte (times in cards and histories of trainings apart), is lacking, or came on top, when a
+run failed, or when anything half-written is left.
 """
 
 import argparse
@@ -33,6 +34,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +48,8 @@ MARK = "NADIR_FAULTS_RUN"
 """Variable by which all processes of a run are known, whatever group they are in."""
 KEPT_STATE = {".cache", "logs", "benchmarks", "tensorboard"}
 """Folders of results that are no products, or tell of times."""
-WITH_TIMES = {"card.json", "history.parquet", "README.md"}
+PAGE = "README.md"
+"""In the folder of results: it is the repository's, and of no run."""
 PATIENCE = 3
 """Kills in a row without a finished job, after which a run is given the time to finish one."""
 TOLL = "toll.json"
@@ -183,16 +186,32 @@ def files_of(path):
     return found
 
 
+def told(path):
+    """Return what a product says, as bytes: all of it, but for times that it took."""
+    if path.name == "card.json":
+        return json.dumps(_timeless(json.loads(path.read_bytes())), sort_keys=True).encode()
+    if path.name == "history.parquet":
+        table = pd.read_parquet(path)
+        return table[[name for name in table if "second" not in name]].to_json().encode()
+    return path.read_bytes()
+
+
+def _timeless(value):
+    """Return a value of JSON without all that is named after seconds."""
+    if isinstance(value, dict):
+        return {key: _timeless(item) for key, item in value.items() if "second" not in key}
+    return [_timeless(item) for item in value] if isinstance(value, list) else value
+
+
 def products(folder):
-    """Return product -> digest of its bytes, of all that is no record of times."""
+    """Return product -> digest of what it says, of all that is no state of a run."""
     found, root = {}, folder / "results"
     for path in sorted(root.rglob("*")):
         parts = path.relative_to(root).parts
-        if not path.is_file() or KEPT_STATE & set(parts) or path.name in WITH_TIMES:
+        if not path.is_file() or KEPT_STATE & set(parts) or parts == (PAGE,):
             continue
         if not any(".partial" in part for part in parts):
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            found["/".join(parts)] = digest
+            found["/".join(parts)] = hashlib.sha256(told(path)).hexdigest()
     return found
 
 
