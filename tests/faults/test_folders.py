@@ -153,11 +153,12 @@ def test_a_half_copied_folder(bench: Bench, expected: dict[str, str]) -> None:
 
 
 def test_a_clock_that_was_set_back(bench: Bench, expected: dict[str, str]) -> None:
-    """Products are of tomorrow; what changes now must still be seen."""
+    """Products are of tomorrow: some may be made again, and what changes now must be seen."""
     tomorrow = time.time() + 86400
-    for path in (bench.folder / "results").rglob("*"):
+    for path in (bench.folder / "results/landcover").rglob("*"):
         os.utime(path, (tomorrow, tomorrow))
-    assert not bench.run() or whole(bench.folder) == expected
+    bench.run()
+    assert whole(bench.folder) == expected
     image = bench.folder / FOLDER / LONGEST
     sound = image.read_bytes()
     with rasterio.open(image) as file:
