@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from balanced_html import Balanced
 
 from nadir.config.classes import ClassTable, LandClass
 from nadir.errors import InputError
@@ -79,29 +79,6 @@ def facts(confusion=CONFUSION):
         },
         "probability": {"before": score, "after": {**score, "ece": 0.02}, "sets": sets},
     }
-
-
-class Balanced(HTMLParser):
-    """Sees that every element is closed where it must be."""
-
-    EMPTY = frozenset({"meta", "img", "input", "br", "path"})
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.texts = [], []
-
-    def handle_starttag(self, tag, attrs):
-        if tag not in self.EMPTY:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        assert tag in self.EMPTY
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
 
 
 @pytest.fixture

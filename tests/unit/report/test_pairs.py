@@ -4,40 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
+from balanced_html import Balanced
 
 from nadir.cli.main import main
 from nadir.errors import InputError
 from nadir.report.pairs import LEVEL, MOST_SWAPS, holm, read_pairs
 from nadir.report.pairs_page import pairs_page, pairs_section, pairs_table
 from nadir.segmentation.map_quality import BLOCK_COLUMNS
-
-
-class Balanced(HTMLParser):
-    """Sees that every element is closed where it must be."""
-
-    EMPTY = frozenset({"meta", "img", "input", "br", "path"})
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.texts = [], []
-
-    def handle_starttag(self, tag, attrs):
-        if tag not in self.EMPTY:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        assert tag in self.EMPTY
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
 
 
 def blocks(folder, name, accuracy, places=24, side=16, a_block=0, seed=7):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from nadir.report.footprints import Named, footprints_section
-from nadir.report.page import definitions, page, sortable_table
+from nadir.report.page import cell, definitions, page, sortable_table
 from nadir.report.pairs import Pair
 from nadir.report.pairs_page import pairs_section
 from nadir.report.scores import MEASURES, SPLITS, Row, by_classes, short_parameters
@@ -81,22 +81,10 @@ def _line(row: Row) -> list[str]:
         f"<td>{escape(row.model)}</td>",
         f'<td class="number" data-value="{parameters}">{short_parameters(row.parameters)}</td>',
         *(
-            _cell(row.scores.get((split, key)), shaded=False)
+            cell(row.scores.get((split, key)), shaded=False)
             for split in SPLITS
             for key, *_ in MEASURES
         ),
-        *(_cell(row.iou.get(("test", name)), shaded=True) for name in row.classes),
+        *(cell(row.iou.get(("test", name)), shaded=True) for name in row.classes),
     ]
     return [f"<tr{' class=leaky' if row.leaky else ''}>", *cells, "</tr>"]
-
-
-def _cell(value: float | None, shaded: bool) -> str:
-    """Return one score; shaded cells are the greener the better, with dark text on all of them."""
-    if value is None:
-        return '<td class="number" data-value="">–</td>'
-    style = ""
-    if shaded:
-        share = min(max(value, 0.0), 1.0)
-        red, green, blue = (round(255 - share * drop) for drop in (150, 45, 130))
-        style = f' style="background-color: #{red:02x}{green:02x}{blue:02x}"'
-    return f'<td class="number" data-value="{value:.6f}"{style}>{value:.3f}</td>'

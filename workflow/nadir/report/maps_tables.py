@@ -8,7 +8,7 @@ from typing import Any
 
 from nadir.config.classes import ClassTable
 from nadir.report.maps import Judged
-from nadir.report.page import sortable_table
+from nadir.report.page import cell, sortable_table
 
 OVERVIEW = (
     ("mIoU", "mean intersection over union of the classes that occur on held-out ground"),
@@ -151,19 +151,6 @@ def _area_cells(row: dict[str, Any]) -> list[str]:
         f'<td class="number" data-value="{row["area"]:.6f}">{row["area"]:,.1f}<br>'
         f'<small style="white-space: nowrap">{row["low"]:,.1f}–{row["high"]:,.1f}</small></td>',
     ]
-
-
-def cell(value: float | None, digits: int = 3, shaded: bool = False, text: str = "") -> str:
-    """Return one number; shaded cells are the greener the better."""
-    if value is None:
-        return '<td class="number" data-value="">–</td>'
-    style = ""
-    if shaded:
-        share = min(max(value, 0.0), 1.0)
-        red, green, blue = (round(255 - share * drop) for drop in (150, 45, 130))
-        style = f' style="background-color: #{red:02x}{green:02x}{blue:02x}"'
-    shown = text or f"{value:.{digits}f}"
-    return f'<td class="number" data-value="{value:.6f}"{style}>{shown}</td>'
 
 
 def chip(color: str) -> str:

@@ -135,3 +135,16 @@ def definitions(entries: Iterable[tuple[str, str]]) -> list[str]:
     """Return the lines of a list of terms and what they mean."""
     found = [f"<dt>{escape(name)}</dt><dd>{escape(meaning)}</dd>" for name, meaning in entries]
     return ["<h2>What the columns mean</h2>", "<dl>", *found, "</dl>"]
+
+
+def cell(value: float | None, digits: int = 3, shaded: bool = False, text: str = "") -> str:
+    """Return one number; shaded cells are the greener the better."""
+    if value is None:
+        return '<td class="number" data-value="">–</td>'
+    style = ""
+    if shaded:
+        share = min(max(value, 0.0), 1.0)
+        red, green, blue = (round(255 - share * drop) for drop in (150, 45, 130))
+        style = f' style="background-color: #{red:02x}{green:02x}{blue:02x}"'
+    shown = text or f"{value:.{digits}f}"
+    return f'<td class="number" data-value="{value:.6f}"{style}>{shown}</td>'
